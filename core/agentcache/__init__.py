@@ -1,0 +1,1 @@
+"""Fork agents from one shared, frozen parent."""
