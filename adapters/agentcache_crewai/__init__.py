@@ -1,1 +1,17 @@
-"""CrewAI."""
+"""CrewAI: every agent of a crew becomes a fork, through its own model object.
+
+`agentcache.wrap(crew)` finds this module by its entry point. Works with crewai >= 1.14.5, < 2.
+"""
+
+try:
+    import crewai as _crewai
+except ImportError as error:
+    from agentcache.errors import MissingExtraError
+
+    raise MissingExtraError("crewai", "crewai") from error
+
+from agentcache_crewai.wrapping import attachments, unwrap, wrap
+
+del _crewai
+
+__all__ = ["attachments", "unwrap", "wrap"]

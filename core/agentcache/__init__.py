@@ -1,1 +1,81 @@
-"""Fork agents from one shared, frozen parent."""
+"""Every agent of a crew becomes a fork of one shared, frozen parent.
+
+    import agentcache
+    agentcache.wrap(crew, context=[brief])
+    crew.kickoff()
+    agentcache.report(crew).show()
+
+Nothing heavy is imported before it is used, and no framework is imported by this package at all.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentcache.errors import AgentcacheError, AgentcacheWarning
+    from agentcache.gate import Gate
+    from agentcache.ledger import Call, Ledger
+    from agentcache.parent import CacheDomain, Parent, freeze
+    from agentcache.reports import Report
+    from agentcache.rules import Rule, rule_for
+    from agentcache.sessions import Fork, Session
+    from agentcache.usage import Usage
+    from agentcache.wrapping import report, session, unwrap, wrap, wrapped
+
+__all__ = [
+    "AgentcacheError",
+    "AgentcacheWarning",
+    "CacheDomain",
+    "Call",
+    "Fork",
+    "Gate",
+    "Ledger",
+    "Parent",
+    "Report",
+    "Rule",
+    "Session",
+    "Usage",
+    "freeze",
+    "report",
+    "rule_for",
+    "session",
+    "unwrap",
+    "wrap",
+    "wrapped",
+]
+
+_HOME = {
+    "AgentcacheError": "errors",
+    "AgentcacheWarning": "errors",
+    "CacheDomain": "parent",
+    "Call": "ledger",
+    "Fork": "sessions",
+    "Gate": "gate",
+    "Ledger": "ledger",
+    "Parent": "parent",
+    "Report": "reports",
+    "Rule": "rules",
+    "Session": "sessions",
+    "Usage": "usage",
+    "freeze": "parent",
+    "report": "wrapping",
+    "rule_for": "rules",
+    "session": "wrapping",
+    "unwrap": "wrapping",
+    "wrap": "wrapping",
+    "wrapped": "wrapping",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module at first use."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'agentcache' has no attribute {name!r}")
+    value = getattr(import_module(f"agentcache.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

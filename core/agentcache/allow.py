@@ -1,0 +1,57 @@
+"""The allow-list: a union of tools on the wire, and each fork kept to its own."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from agentcache.dialects import Dialect, Json
+from agentcache.rules import Rule
+
+__all__ = ["NO_TOOLS_LINE", "allow_line", "foreign_tools", "refusal_text", "restriction"]
+
+NO_TOOLS_LINE = "You have no tools in this conversation."
+
+
+def allow_line(names: Sequence[str], union: Sequence[str]) -> str:
+    """Sentence for a fork's tail that names its tools; empty if it may use the whole union."""
+    if set(names) >= set(union):
+        return ""
+    if not names:
+        return NO_TOOLS_LINE
+    listed = ", ".join(f"`{name}`" for name in names)
+    return f"You may call only these tools: {listed}. Other tools belong to your coworkers."
+
+
+def restriction(
+    dialect: Dialect, rule: Rule, names: Sequence[str], union: Sequence[str], asked: Any = None
+) -> Json:
+    """Parameters that keep a call to `names` where the wire can say it without moving the prefix.
+
+    `asked` is the request's own `tool_choice`. One that forces a call is the program's explicit
+    wish and is kept.
+    """
+    if not union or set(names) >= set(union):
+        return {}
+    if not names:
+        return dialect.allow(()) if "none" in rule.restrict else {}
+    if "allowed_tools" not in rule.restrict or not _is_auto(asked):
+        return {}
+    return dialect.allow(names)
+
+
+def _is_auto(asked: Any) -> bool:
+    if isinstance(asked, Mapping):
+        return asked.get("type") == "auto"  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return asked in (None, "auto")
+
+
+def foreign_tools(called: Iterable[str], allowed: Iterable[str]) -> tuple[str, ...]:
+    """Names among `called` that are not on the fork's own list, in order, once each."""
+    own = set(allowed)
+    return tuple(dict.fromkeys(name for name in called if name not in own))
+
+
+def refusal_text(foreign: Sequence[str], allowed: Sequence[str]) -> str:
+    """What a model is told when it called a tool that is not its own."""
+    names = ", ".join(repr(n) for n in foreign)
+    own = ", ".join(repr(n) for n in allowed) or "none"
+    return f"Error: {names} is not one of your tools (yours: {own}). Nothing was executed."

@@ -1,0 +1,76 @@
+"""OpenAI Responses."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from agentcache.dialects.base import BlockCutter, Json, Parts
+from agentcache.dialects.openai_chat import texts_of
+
+__all__ = ["OpenAIResponses"]
+
+
+class OpenAIResponses(BlockCutter):
+    """Dialect `openai.responses`: instructions cannot carry a mark, so they become input items."""
+
+    name = "openai.responses"
+    text_type = "input_text"
+    mark_key = "prompt_cache_breakpoint"
+    context_in: Literal["system", "user"] = "user"
+    system_key = "instructions"
+    messages_key = "input"
+    rendered = (
+        "model",
+        "text",
+        "reasoning",
+        "parallel_tool_calls",
+        "service_tier",
+        "truncation",
+        "context_management",
+        "previous_response_id",
+        "conversation",
+        "prompt",
+    )
+
+    def split(self, request: Mapping[str, Any]) -> Parts:
+        """Take a request apart; instructions and leading developer items are its system text."""
+        value = request.get("input") or ()
+        items: list[Json] = (
+            [{"role": "user", "content": value}] if isinstance(value, str) else list(value)
+        )
+        lead = 0
+        while lead < len(items) and items[lead].get("role") in ("system", "developer"):
+            lead += 1
+        instructions = request.get("instructions")
+        system = [instructions] if isinstance(instructions, str) and instructions else []
+        system += [t for m in items[:lead] for t in texts_of(m.get("content"))]
+        rest = {k: v for k, v in request.items() if k not in {"input", "tools", "instructions"}}
+        return Parts(tuple(system), tuple(items[lead:]), tuple(request.get("tools") or ()), rest)
+
+    def join(
+        self,
+        rest: Mapping[str, Any],
+        tools: Sequence[Json],
+        system: Sequence[Json],
+        messages: Sequence[Json],
+    ) -> Json:
+        """Put a request together, the shared system text as a developer item."""
+        lead: list[Json] = [{"role": "developer", "content": list(system)}] if system else []
+        body: Json = {**rest, "input": [*lead, *messages]}
+        if tools:
+            body["tools"] = list(tools)
+        return body
+
+    def tool_name(self, tool: Mapping[str, Any]) -> str:
+        """Name of one tool definition; built-in tools are named by their type."""
+        return str(tool.get("name", tool.get("type", "")))
+
+    def allow(self, names: Sequence[str]) -> Json:
+        """`tool_choice` none, or the flat `allowed_tools` form of Responses."""
+        if not names:
+            return {"tool_choice": "none"}
+        tools = [{"type": "function", "name": n} for n in names]
+        return {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": tools}}
+
+    def markable(self, message: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
+        """Only input parts carry marks, never assistant output (OpenAI guide, 2026-09)."""
+        return message.get("role") != "assistant" and str(part.get("type", "")).startswith("input_")

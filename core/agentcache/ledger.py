@@ -1,0 +1,102 @@
+"""The ledger: every call with its lineage, fingerprints, usage and timing. Content is not kept."""
+
+import json
+import logging
+import threading
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from agentcache.blocks import Print
+from agentcache.gate import Role
+from agentcache.usage import Usage
+
+__all__ = ["Call", "Ledger"]
+
+_log = logging.getLogger("agentcache")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a model. Times are `time.monotonic()` seconds; None means not observed.
+
+    `sent` and `original` fingerprint the request as sent and as the program made it; `reason` says
+    why it was not forked; `place` is what the gate made of it; `waited_s` is its wait there.
+    """
+
+    agent: str
+    model: str
+    rule_id: str
+    session: str
+    forked: bool
+    reason: str
+    place: Role
+    usage: Usage
+    sent: tuple[Print, ...]
+    original: tuple[Print, ...]
+    started_s: float
+    first_event_s: float | None
+    ended_s: float
+    waited_s: float = 0.0
+    error: str = ""
+    index: int = -1
+
+    @property
+    def time_to_first_token_s(self) -> float | None:
+        """Seconds from sending to the first streamed event; None where nothing was streamed."""
+        return None if self.first_event_s is None else self.first_event_s - self.started_s
+
+
+class Ledger:
+    """Append-only record of calls, in memory and, given a `path`, as JSON lines.
+
+    `source` says where the figures come from: `measured` (a provider or a real engine answered) or
+    `emulated` (the loopback provider did).
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str] | None = None,
+        *,
+        source: Literal["measured", "emulated"] = "measured",
+    ) -> None:
+        """Open a ledger; lines are appended to `path` if it exists."""
+        self.path = None if path is None else Path(path)
+        self.source: Literal["measured", "emulated"] = source
+        self._calls: list[Call] = []
+        self._notes: dict[str, None] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """All calls so far, in the order they ended."""
+        with self._lock:
+            return tuple(self._calls)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the report should know beside the calls."""
+        return tuple(self._notes)
+
+    def note(self, *lines: str) -> None:
+        """Remember something worth saying in the report, once."""
+        self._notes.update(dict.fromkeys(lines))
+
+    def record(self, call: Call) -> None:
+        """Add a call. Never raises into the host: what goes wrong is logged."""
+        try:
+            with self._lock:
+                numbered = replace(call, index=len(self._calls))
+                self._calls.append(numbered)
+                if self.path is not None:
+                    with self.path.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(asdict(numbered), ensure_ascii=False) + "\n")
+        except Exception:
+            _log.exception("agentcache could not record a call of %r", call.agent)
+
+    def extend(self, calls: Iterable[Call]) -> None:
+        """Add many calls."""
+        for call in calls:
+            self.record(call)

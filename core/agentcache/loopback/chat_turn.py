@@ -1,0 +1,65 @@
+"""Read from a request of this API what a script needs to know."""
+
+from typing import Any
+
+from agentcache.loopback.chat_request import KINDS, output_schema
+from agentcache.loopback.values import Said, Tool, ToolResult, Turn
+from agentcache.loopback.wire import entries, mapping, text_in
+
+__all__ = ["chat_turn"]
+
+
+def chat_turn(body: dict[str, Any], model: str) -> Turn:
+    """Read what a script needs to know."""
+    said: list[Said] = []
+    results: list[ToolResult] = []
+    for message in map(mapping, entries(body.get("messages"))):
+        role = KINDS.get(str(message.get("role")), str(message.get("role")))
+        text = text_in(message.get("content"))
+        if role == "tool":
+            results.append(ToolResult(str(message.get("tool_call_id")), text))
+        elif role == "user" and not (said and said[-1].role == "tool"):
+            results = []
+        said.append(Said(role, text))
+    offered = tuple(_tools(body))
+    callable_tools, forced = _choice(body.get("tool_choice"), [tool.name for tool in offered])
+    schema = mapping(output_schema(body))
+    return Turn(
+        "openai.chat",
+        model,
+        tuple(said),
+        offered,
+        callable_tools,
+        forced,
+        tuple(results),
+        schema.get("schema", schema) or None,
+        body,
+    )
+
+
+def _tools(body: dict[str, Any]) -> list[Tool]:
+    functions = [mapping(mapping(tool).get("function")) for tool in entries(body.get("tools"))]
+    functions += map(mapping, entries(body.get("functions")))
+    return [
+        Tool(str(each["name"]), mapping(each.get("parameters")))
+        for each in functions
+        if each.get("name")
+    ]
+
+
+def _choice(choice: object, names: list[str]) -> tuple[tuple[str, ...], str | None]:
+    if choice == "none":
+        return (), None
+    if choice == "required":
+        return tuple(names), ""
+    found = mapping(choice)
+    if found.get("type") == "function":
+        return tuple(names), str(mapping(found.get("function")).get("name"))
+    if found.get("type") == "allowed_tools":
+        allowed = mapping(found.get("allowed_tools"))
+        kept = [
+            mapping(mapping(t).get("function")).get("name") for t in entries(allowed.get("tools"))
+        ]
+        callable_tools = tuple(name for name in names if name in kept)
+        return callable_tools, "" if allowed.get("mode") == "required" else None
+    return tuple(names), None

@@ -1,0 +1,154 @@
+"""Start and stop the provider on this machine."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from agentcache.errors import EndpointError, MissingExtraError, OptionError
+from agentcache.loopback.faults import Fault, FaultKind
+from agentcache.loopback.provider import Provider
+from agentcache.loopback.scripts import echo
+from agentcache.loopback.tokens import Tokenizer, pieces
+from agentcache.loopback.values import Latency, Logged, Script, Turn
+
+if TYPE_CHECKING:
+    from agentcache.loopback.app import App
+
+__all__ = ["Loopback", "serve"]
+
+_HOSTS = ("127.0.0.1", "localhost")
+_START_S = 10.0
+
+
+class Loopback:
+    """A running provider. Every number it reports is emulated, none is measured."""
+
+    def __init__(self, provider: Provider, port: int) -> None:
+        """Made by `serve()`."""
+        self._provider = provider
+        self.port = port
+
+    @property
+    def url(self) -> str:
+        """Return the base URL that the Anthropic SDK takes."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def openai_url(self) -> str:
+        """Return the base URL that the OpenAI SDK takes."""
+        return f"{self.url}/v1"
+
+    @property
+    def log(self) -> tuple[Logged, ...]:
+        """Return every request so far, as received and in order of arrival."""
+        return self._provider.log.all()
+
+    def clear(self) -> None:
+        """Empty the log; the caches stay warm."""
+        self._provider.log.clear()
+
+    def reset(self) -> None:
+        """Empty the log and the caches, and let faults count requests from 1 again."""
+        self._provider.reset()
+
+    def fail(
+        self,
+        kind: FaultKind,
+        *,
+        at: int | Callable[[Turn], bool] | None = None,
+        times: int = 1,
+        retry_after_s: float | None = None,
+        delay_s: float = 1.0,
+    ) -> None:
+        """Let something go wrong from now on; see `Fault`."""
+        self._provider.faults.add(Fault(kind, at, times, retry_after_s, delay_s))
+
+
+@contextmanager
+def serve(
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    script: Script | None = None,
+    latency: Latency | None = None,
+    faults: Iterable[Fault] = (),
+    tokenizer: Tokenizer = pieces,
+    clock: Callable[[], float] = time.monotonic,
+) -> Generator[Loopback, None, None]:
+    """Run a provider on 127.0.0.1 in a thread of its own until the block ends.
+
+    `port=0` takes a free one; `script` decides the answers (default: `echo`);
+    `latency=None` answers at once; `clock` is what cache lifetimes are measured with.
+
+    Raises EndpointError when the port is taken, OptionError for a host that is not this
+    machine's loopback, MissingExtraError without the extra `loopback`.
+    """
+    if host not in _HOSTS:
+        raise OptionError(
+            f"host={host!r} is refused: the loopback provider accepts any key, so it listens "
+            "on 127.0.0.1 only. Leave host out."
+        )
+    provider = Provider(
+        script=script or echo, latency=latency, faults=faults, tokenizer=tokenizer, clock=clock
+    )
+    from agentcache.loopback.app import App  # noqa: PLC0415  (starlette is an extra)
+
+    app = App(provider)
+    with _bound(port) as bound, _running(app, bound):
+        yield Loopback(provider, bound.getsockname()[1])
+
+
+@contextmanager
+def _bound(port: int) -> Generator[socket.socket, None, None]:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise EndpointError(
+                f"Port {port} on 127.0.0.1 cannot be used: {error.strerror}. "
+                "Stop what listens there, pick another port, or use port=0 for a free one."
+            ) from error
+        yield bound
+
+
+@contextmanager
+def _running(app: "App", bound: socket.socket) -> Generator[None, None, None]:
+    try:
+        import uvicorn  # noqa: PLC0415  (uvicorn is an extra)
+    except ImportError as error:
+        raise MissingExtraError("loopback", "uvicorn") from error
+    config = uvicorn.Config(
+        app.asgi,
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        log_level="critical",
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(
+        target=server.run, args=([bound],), name="agentcache-loopback", daemon=True
+    )
+    thread.start()
+    try:
+        _await_start(lambda: server.started, thread)
+        yield
+    finally:
+        app.close()
+        server.should_exit = True
+        thread.join(_START_S)
+
+
+def _await_start(started: Callable[[], bool], thread: threading.Thread) -> None:
+    end = time.monotonic() + _START_S
+    while not started():
+        if not thread.is_alive() or time.monotonic() > end:
+            raise EndpointError("The loopback provider did not start; try another port.")
+        time.sleep(0.002)

@@ -1,0 +1,138 @@
+"""Readings: per call, what was read from the cache, what an ideal cache would have held, the bill.
+
+Positions inside a prompt are known in blocks; their tokens are the provider's own total, shared
+out by estimated weight.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from agentcache.blocks import Print
+from agentcache.ledger import Call
+from agentcache.rules import Rule, rule_by_id
+
+__all__ = ["Reading", "read_calls"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One call's figures in tokens; costs are in input-token equivalents (price of a fresh one = 1).
+
+    `cached_own` was sent before by the same agent, `cached_across` only by others. `ceiling` is
+    what an ideal cache would read under the provider's rules, `ceiling_across` its part that only
+    others had sent. `unshared_cost` is the bill of the program's own request. None: not reported.
+    """
+
+    call: Call
+    input_tokens: int
+    cached_own: int | None
+    cached_across: int | None
+    written: int | None
+    ceiling: int
+    ceiling_across: int
+    cost: float | None
+    unshared_cost: float
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What has been sent so far in one cache domain: chains by agent, and marked ones."""
+
+    sent: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    original: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    marked: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+
+
+def read_calls(calls: Iterable[Call]) -> tuple[Reading, ...]:
+    """Read a ledger's calls, in the order they were started; failed calls are left out."""
+    seen: dict[str, _Seen] = {}
+    out: list[Reading] = []
+    for call in sorted(calls, key=lambda c: (c.started_s, c.index)):
+        if call.error or not call.sent:
+            continue
+        domain = seen.setdefault(f"{call.session} {call.rule_id} {call.model}", _Seen())
+        out.append(_read(call, rule_by_id(call.rule_id), domain))
+        domain.sent.setdefault(call.agent, set()).update(p.chain for p in call.sent)
+        own = domain.original.setdefault(call.agent, set())
+        own.update(p.chain for p in call.original)
+        marked = domain.marked.setdefault(call.agent, set())
+        marked.update(p.chain for p in call.original if p.marked)
+    return tuple(out)
+
+
+def _read(call: Call, rule: Rule, seen: _Seen) -> Reading:
+    usage = call.usage
+    weight = sum(p.weight for p in call.sent) or 1
+    total = usage.input_tokens if usage.input_tokens is not None else weight
+    scale = total / weight
+    others: set[str] = set().union(*(c for a, c in seen.sent.items() if a != call.agent))
+    own = _reach(call.sent, seen.sent.get(call.agent, set()), rule, scale)
+    ceiling = max(own, _reach(call.sent, others, rule, scale))
+    cached = usage.cached_tokens
+    cached_own = cached if cached is None or own >= ceiling > 0 else min(cached, own)
+    return Reading(
+        call,
+        total,
+        cached_own,
+        None if cached is None or cached_own is None else cached - cached_own,
+        usage.cache_write_tokens,
+        ceiling,
+        max(0, ceiling - own),
+        _cost(call, rule, total),
+        _unshared(call, rule, seen, scale),
+    )
+
+
+def _reach(sent: Sequence[Print], known: set[str], rule: Rule, scale: float) -> int:
+    """Tokens up to the last block whose whole prefix is known, as the rules would report them."""
+    reach = weight = 0
+    for block in sent:
+        if block.chain not in known:
+            break
+        weight += block.weight
+        if rule.matching != "breakpoint" or block.markable:
+            reach = weight
+    tokens = int(reach * scale)
+    if rule.matching == "none" or tokens < rule.min_tokens:
+        return 0
+    return tokens - tokens % rule.granularity
+
+
+def _cost(call: Call, rule: Rule, total: int) -> float | None:
+    usage = call.usage
+    if not rule.billed or usage.input_tokens is None:
+        return None
+    written = usage.cache_write_tokens or 0
+    cached = usage.cached_tokens or 0
+    split = dict(usage.writes) or {rule.ttl.name: written}
+    price = {ttl.name: ttl.write_multiplier for ttl in rule.ttls}
+    paid = sum(tokens * price.get(name, rule.ttl.write_multiplier) for name, tokens in split.items())
+    return total - cached - written + cached * rule.read_multiplier + paid
+
+
+def _unshared(call: Call, rule: Rule, seen: _Seen, scale: float) -> float:
+    """Bill of the program's own request, had only this agent's own earlier calls been cached."""
+    total = int(sum(p.weight for p in call.original) * scale)
+    earlier = seen.original if rule.automatic else seen.marked
+    known = earlier.get(call.agent, set())
+    if rule.automatic:
+        read = _reach(call.original, known, rule, scale)
+        through = total
+    else:
+        read = _marked_reach(call.original, known, rule, scale)
+        own = {p.chain for p in call.original if p.marked}
+        through = _marked_reach(call.original, own, rule, scale)
+    written = max(0, through - read) if through >= rule.min_tokens else 0
+    fee = rule.ttl.write_multiplier - 1.0
+    return total - read + read * rule.read_multiplier + written * fee
+
+
+def _marked_reach(sent: Sequence[Print], known: set[str], rule: Rule, scale: float) -> int:
+    """Tokens up to the last block that carried a mark in `known`."""
+    reach = weight = 0
+    for block in sent:
+        weight += block.weight
+        if block.chain in known:
+            reach = weight
+    tokens = int(reach * scale)
+    return tokens if tokens >= rule.min_tokens else 0

@@ -1,0 +1,145 @@
+"""wrap, unwrap, wrapped, report, session: one call for every framework."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.metadata import entry_points
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from agentcache.attach import Adapter, Attachment, Options
+from agentcache.errors import NothingToForkError, OptionError, UnknownObjectError
+from agentcache.gate import Gate
+from agentcache.ledger import Ledger
+from agentcache.sessions import Session
+
+if TYPE_CHECKING:
+    from agentcache.reports import Report
+
+__all__ = ["report", "session", "unwrap", "wrap", "wrapped"]
+
+T = TypeVar("T")
+GROUP = "agentcache.adapters"
+DEFAULT_SYSTEM = (
+    "You are one worker of a team. Everything up to here is shared by all of you; "
+    "who you are and what you have to do follows."
+)
+
+
+def wrap(  # noqa: PLR0913 - one call holds every wish
+    x: T,
+    *,
+    system: str | None = None,
+    context: Sequence[str] = (),
+    session: Session | None = None,
+    layout: Literal["fork", "as_is"] = "fork",
+    strict: bool = False,
+    guard: bool = True,
+    provider: str | None = None,
+    ttl: str | None = None,
+    gate: Gate | None = None,
+    ledger: Ledger | str | PathLike[str] | None = None,
+) -> T:
+    """Make every agent of `x` a fork of one shared, frozen parent.
+
+    A crew, team or manager is changed in place and returned; a model comes back as a forked copy.
+    Wrapping twice changes nothing.
+
+    Args:
+        x: An object of a framework that has an adapter, such as a `crewai.Crew`.
+        system: Shared system text; a neutral sentence by default. Each agent keeps its own text,
+            verbatim, in its own tail.
+        context: Texts that all agents share, such as a brief. Where a program carries one of them
+            verbatim in its own prompts, it is sent once, in the shared trunk.
+        session: Join an existing parent instead of making one.
+        layout: `fork`, or `as_is` to send everything unchanged and only keep the ledger.
+        strict: Raise where a request cannot be forked, instead of sending it unchanged.
+        guard: Turn a call to another agent's tool into an error the model can recover from.
+        provider: Row id or provider name in the rules, e.g. `llama.cpp`, where endpoint and model
+            name do not tell.
+        ttl: Name of the entry's lifetime, e.g. `1h`; the provider's default otherwise.
+        gate: A gate to share between several wrapped programs.
+        ledger: A ledger, or a path to append JSON lines to.
+
+    Raises:
+        UnknownObjectError: no installed adapter takes `x`.
+        NothingToForkError: `x` has no agent with a model.
+        ToolConflictError: two agents define one tool name differently.
+        OptionError: an option that cannot be had.
+
+    """
+    if layout not in ("fork", "as_is"):
+        raise OptionError(f"layout={layout!r} does not exist. Choose 'fork' or 'as_is'.")
+    if isinstance(context, str):
+        raise OptionError("context is a string; pass a list of strings: context=[text].")
+    if session is not None and (system is not None or context or ttl is not None):
+        raise OptionError("session= already has its system, context and ttl; drop those options.")
+    book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
+    options = Options(
+        DEFAULT_SYSTEM if system is None else system,
+        tuple(context),
+        session,
+        layout,
+        strict,
+        guard,
+        provider,
+        ttl,
+        Gate() if gate is None else gate,
+        book,
+    )
+    return cast("T", _adapter_for(x).wrap(x, options))
+
+
+def unwrap(x: T) -> T:
+    """Restore `x` exactly as it was before `wrap`; does nothing if it is not wrapped."""
+    return cast("T", _adapter_for(x).unwrap(x))
+
+
+@contextmanager
+def wrapped(x: T, **options: Any) -> Iterator[T]:
+    """Wrap `x` for a `with` block and restore it after; takes the options of `wrap`."""
+    forked = wrap(x, **options)
+    try:
+        yield forked
+    finally:
+        unwrap(forked)
+
+
+def report(x: object) -> "Report":
+    """Report on the calls of a wrapped object, or of a Ledger."""
+    from agentcache.reports import report_on  # noqa: PLC0415 - rich loads when it is needed
+
+    if isinstance(x, Ledger):
+        return report_on(x)
+    return report_on(_attached(x)[-1].ledger)
+
+
+def session(x: object) -> Session:
+    """Return the session of a wrapped object.
+
+    Raises OptionError if it has several (one per cache domain): use `sessions(x)`.
+    """
+    found = [s for a in _attached(x) for s in a.sessions]
+    if len(found) > 1:
+        domains = "; ".join(str(s.domain) for s in found)
+        raise OptionError(f"{type(x).__name__} has {len(found)} sessions, one per domain: {domains}")
+    return found[0]
+
+
+def _attached(x: object) -> Sequence[Attachment]:
+    found = _adapter_for(x).attachments(x)
+    if not found:
+        raise NothingToForkError(f"This {type(x).__name__} is not wrapped. Call agentcache.wrap first.")
+    return found
+
+
+def _adapter_for(x: object) -> Adapter:
+    known = {e.name: e.value for e in entry_points(group=GROUP)}
+    for cls in type(x).__mro__:
+        package = cls.__module__.partition(".")[0]
+        if package in known:
+            return cast("Adapter", import_module(known[package]))
+    raise UnknownObjectError(
+        f"agentcache has no adapter for {type(x).__module__}.{type(x).__qualname__} ({x!r:.80}). "
+        f"Adapters are installed for: {', '.join(sorted(known)) or 'nothing'}."
+    )

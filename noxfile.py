@@ -1,0 +1,189 @@
+"""What CI and `nox` run here. The one command to remember: `nox -s tests`."""
+
+import functools
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv"
+nox.options.download_python = "never"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "tests"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+CORE_EXTRAS = "engine,openai,anthropic,loopback"
+TEST_ENV = {
+    "ANTHROPIC_API_KEY": "dummy",
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "CREWAI_TESTING": "true",
+    "CREWAI_TRACING_ENABLED": "false",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "OPENAI_API_KEY": "dummy",
+    "OPENAI_BASE_URL": None,
+    "OTEL_SDK_DISABLED": "true",
+}
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One framework: the extras its tests need, the oldest versions we support, its leaks."""
+
+    extras: str
+    oldest: tuple[str, ...]
+    ignored_warnings: tuple[str, ...] = ()
+
+
+ADAPTERS = {
+    "crewai": Adapter(
+        extras="crewai,anthropic,engine,loopback",
+        oldest=("crewai==1.14.5", "anthropic==0.73.0"),
+        # 1.14.5 leaves its own databases open, and Python 3.13 says so.
+        ignored_warnings=("unclosed database:ResourceWarning",),
+    ),
+}
+
+
+def _put_interpreters_on_path() -> None:
+    """Let `python3.10` mean an interpreter: pyenv's shims of unselected versions only fail."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    real = [str(folder) for folder in sorted(pyenv.glob("versions/3.1[0-3].*/bin"))]
+    own = str(Path(sys.executable).parent)
+    os.environ["PATH"] = os.pathsep.join([*real, os.environ.get("PATH", os.defpath), own])
+
+
+def _runs(python: str) -> bool:
+    """Say whether this interpreter is on PATH and starts."""
+    found = shutil.which(python)
+    if not found:
+        return False
+    return subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0
+
+
+_put_interpreters_on_path()
+os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
+AVAILABLE = [version for version in PYTHONS if _runs(f"python{version}")]
+# Where none of ours is found, naming the declared edges lets nox say what is missing.
+LOWEST, HIGHEST = (AVAILABLE or PYTHONS)[0], (AVAILABLE or PYTHONS)[-1]
+
+
+@functools.cache
+def _wheel(cache: Path) -> str:
+    """Build the wheel once per nox process; return its URL."""
+    out = cache / "wheel"
+    shutil.rmtree(out, ignore_errors=True)
+    command = [nox.virtualenv.UV, "build", "--quiet", "--wheel", "--out-dir", str(out)]
+    subprocess.run(command, check=True)
+    return next(out.glob("*.whl")).resolve().as_uri()
+
+
+def _install_wheel(session: nox.Session, extras: str, *requirements: str) -> None:
+    """Install what a user would install, and nothing from the checkout."""
+    print(f"\n{session.name}: installing", flush=True)
+    wheel = f"agentcache[{extras}] @ {_wheel(session.cache_dir)}"
+    session.install(
+        *("--reinstall-package", "agentcache", "-c", "constraints.txt"), wheel, *requirements
+    )
+
+
+def _install_group(session: nox.Session, group: str, *requirements: str) -> None:
+    """Install one dependency group at its pinned versions."""
+    tools = nox.project.dependency_groups(PYPROJECT, group)
+    session.install("-c", "constraints.txt", *tools, *requirements)
+
+
+def _pytest(session: nox.Session, *paths: str, ignored_warnings: tuple[str, ...] = ()) -> None:
+    """Test the installed package: -I keeps the checkout off the import path."""
+    found = [str(path) for pattern in paths for path in sorted(Path().glob(pattern))]
+    if not found:
+        session.error(f"no tests in {', '.join(paths)}")
+    options = ["--timeout=300", "--inline-snapshot=disable"]
+    options += [f"-Wignore:{warning}" for warning in ignored_warnings]
+    session.run("python", "-Im", "pytest", *options, *found, *session.posargs, env=TEST_ENV)
+
+
+@nox.session(python=False)
+def tests(session: nox.Session) -> None:
+    """Run both edges: lowest Python with oldest pins, highest Python with newest."""
+    if not AVAILABLE:
+        session.error(f"needs one of Python {', '.join(PYTHONS)} on PATH")
+    missing = [version for version in PYTHONS if version not in AVAILABLE]
+    if missing:
+        session.warn(f"Python {', '.join(missing)} not found: testing {LOWEST} and {HIGHEST}")
+    print(f"Building the wheel; testing Python {LOWEST} and {HIGHEST}", flush=True)
+    _wheel(session.cache_dir)
+    for version in dict.fromkeys([LOWEST, HIGHEST]):
+        session.notify(f"core-{version}")
+    for framework in ADAPTERS:
+        session.notify(f"adapter-{LOWEST}({framework}-oldest)")
+        session.notify(f"adapter-{HIGHEST}({framework}-newest)")
+    # From here on pytest has the last word; nox still names a session that failed.
+    logging.getLogger("nox").setLevel(logging.ERROR)
+
+
+@nox.session(python=PYTHONS)
+def core(session: nox.Session) -> None:
+    """Run the core suite on the installed wheel, without any framework."""
+    _install_wheel(session, CORE_EXTRAS, *nox.project.dependency_groups(PYPROJECT, "test"))
+    _pytest(session, "tests/core", "tests/loopback", "tests/engine", "tests/test_*.py")
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize(
+    ("framework", "edge"),
+    [
+        nox.param(name, edge, id=f"{name}-{edge}")
+        for name in ADAPTERS
+        for edge in ("oldest", "newest")
+    ],
+)
+def adapter(session: nox.Session, framework: str, edge: str) -> None:
+    """Run one adapter's suite, and the contract suite, on its real framework."""
+    row = ADAPTERS[framework]
+    pins = row.oldest if edge == "oldest" else ()
+    tools = nox.project.dependency_groups(PYPROJECT, "test")
+    _install_wheel(session, row.extras, *tools, *pins)
+    paths = (f"tests/{framework}", "tests/contract")
+    _pytest(session, *paths, ignored_warnings=row.ignored_warnings)
+
+
+@nox.session(python=HIGHEST)
+def lint(session: nox.Session) -> None:
+    """Check style, format and who imports whom."""
+    _install_group(session, "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", env={"PYTHONPATH": os.pathsep.join(["core", "adapters"])})
+
+
+# genai-prices needs 3.11; the stubs of numpy for 3.12 and later do not parse as 3.10.
+@nox.session(python="3.11" if "3.11" in AVAILABLE else HIGHEST)
+def types(session: nox.Session) -> None:
+    """Type-check core and adapters, strictly, as Python 3.10."""
+    extras = [*ADAPTERS, *CORE_EXTRAS.split(","), "prices"]
+    chosen = [word for extra in extras for word in ("--extra", extra)]
+    _install_group(session, "types", "-r", "pyproject.toml", *chosen)
+    session.run("mypy", "core", "adapters")
+    session.run("pyright", "--pythonpath", str(Path(session.bin) / "python"))
+
+
+@nox.session(python=HIGHEST)
+def demo(session: nox.Session) -> None:
+    """Install the wheel as the README says and run the demo."""
+    _install_wheel(session, "crewai,engine,loopback")
+    session.run("agentcache", "demo", "crewai", *session.posargs, env=TEST_ENV)
+
+
+@nox.session(python=HIGHEST)
+def benchmarks(session: nox.Session) -> None:
+    """Measure; `nox -s benchmarks -- --json FILE` chooses where the numbers go."""
+    _install_wheel(session, CORE_EXTRAS)
+    numbers = str(session.cache_dir / "benchmarks.json")
+    session.run("python", "benchmarks/run.py", *(session.posargs or ["--json", numbers]))
