@@ -4,8 +4,9 @@ Positions inside a prompt are known in blocks; their tokens are the provider's o
 out by estimated weight.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from agentcache.blocks import Print
 from agentcache.ledger import Call
@@ -36,8 +37,12 @@ class Reading:
 
 @dataclass(slots=True)
 class _Seen:
-    """What has been sent so far in one cache domain: chains by agent, and marked ones."""
+    """What has been sent so far in one cache domain: chains by agent, and marked ones.
 
+    `tokens` holds positions that usage has told exactly: ends of requests, and fork points.
+    """
+
+    tokens: dict[str, int] = field(default_factory=dict[str, int])
     sent: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     original: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     marked: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
@@ -52,6 +57,7 @@ def read_calls(calls: Iterable[Call]) -> tuple[Reading, ...]:
             continue
         domain = seen.setdefault(f"{call.session} {call.rule_id} {call.model}", _Seen())
         out.append(_read(call, rule_by_id(call.rule_id), domain))
+        _learn(call, domain.tokens)
         domain.sent.setdefault(call.agent, set()).update(p.chain for p in call.sent)
         own = domain.original.setdefault(call.agent, set())
         own.update(p.chain for p in call.original)
@@ -66,9 +72,11 @@ def _read(call: Call, rule: Rule, seen: _Seen) -> Reading:
     total = usage.input_tokens if usage.input_tokens is not None else weight
     scale = total / weight
     others: set[str] = set().union(*(c for a, c in seen.sent.items() if a != call.agent))
-    own = _reach(call.sent, seen.sent.get(call.agent, set()), rule, scale)
-    ceiling = max(own, _reach(call.sent, others, rule, scale))
+    own = _reach(call.sent, seen.sent.get(call.agent, set()), rule, scale, seen.tokens)
+    ceiling = max(own, _reach(call.sent, others, rule, scale, seen.tokens))
     cached = usage.cached_tokens
+    if cached is not None and ceiling > 0:  # what was read shows that the estimate was low
+        own, ceiling = (cached, cached) if own == ceiling < cached else (own, max(ceiling, cached))
     cached_own = cached if cached is None or own >= ceiling > 0 else min(cached, own)
     return Reading(
         call,
@@ -83,16 +91,33 @@ def _read(call: Call, rule: Rule, seen: _Seen) -> Reading:
     )
 
 
-def _reach(sent: Sequence[Print], known: set[str], rule: Rule, scale: float) -> int:
+def _learn(call: Call, tokens: dict[str, int]) -> None:
+    """Keep the positions that this call's usage tells: its end, and the last mark it wrote to."""
+    usage = call.usage
+    if usage.input_tokens is None:
+        return
+    tokens[call.sent[-1].chain] = usage.input_tokens
+    through = (usage.cached_tokens or 0) + (usage.cache_write_tokens or 0)
+    marked = [p.chain for p in call.sent if p.marked]
+    if marked and 0 < through < usage.input_tokens:
+        tokens[marked[-1]] = through
+
+
+def _reach(
+    sent: Sequence[Print],
+    known: set[str],
+    rule: Rule,
+    scale: float,
+    exact: Mapping[str, int] = MappingProxyType({}),
+) -> int:
     """Tokens up to the last block whose whole prefix is known, as the rules would report them."""
-    reach = weight = 0
+    tokens = weight = 0
     for block in sent:
         if block.chain not in known:
             break
         weight += block.weight
         if rule.matching != "breakpoint" or block.markable:
-            reach = weight
-    tokens = int(reach * scale)
+            tokens = exact.get(block.chain, int(weight * scale))
     if rule.matching == "none" or tokens < rule.min_tokens:
         return 0
     return tokens - tokens % rule.granularity

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
+from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
@@ -94,8 +95,11 @@ class Report(_Value):
         return out.getvalue()
 
     def remarks(self) -> list[str]:
-        """What stands below the table: rules, calls not forked, notes."""
-        lines = [f"Rules: {', '.join(self.rules)}. Figures: {self.source}."]
+        """Say what stands below the table: rules, bill, calls not forked, notes."""
+        lines = [f"Rules: {'; '.join(self.rules)}. Figures: {self.source}."]
+        if self.total.cost is not None:
+            bill, alone = (_money(v, self.unit) for v in (self.total.cost, self.total.unshared_cost))
+            lines.append(f"Input bill: {bill}; the same calls unshared (estimated): {alone}.")
         lines += [f"Not forked: {p.agent} x{p.calls}: {p.reason}" for p in self.passed_through]
         if self.errors:
             lines.append(f"{self.errors} call(s) failed and are not counted.")
@@ -110,7 +114,7 @@ class Report(_Value):
 
     def _repr_html_(self) -> str:
         cells = [_cells(self, row) for row in (*self.rows, self.total)]
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in _HEAD)
+        head = "".join(f"<th>{html.escape(name.replace(chr(10), ' '))}</th>" for name in _HEAD)
         body = "".join(
             "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in cells
         )
@@ -121,19 +125,18 @@ class Report(_Value):
         )
 
 
+_AGENT_WIDTH = 10
 _HEAD = (
     "agent",
     "calls",
     "input",
-    "cached, own loop",
-    "cached, across agents",
+    "cached\nown loop",
+    "cached\nacross",
     "written",
-    "hit rate",
+    "hit\nrate",
     "ceiling",
-    "cost",
-    "unshared",
-    "first token",
-    "seconds",
+    "cost vs\nunshared",
+    "first\ntoken",
 )
 
 
@@ -203,9 +206,14 @@ def _bill(readings: Sequence[Reading], unit: str, *, actual: bool) -> float | No
 
 
 def _table(report: Report) -> Table:
-    table = Table(title=f"agentcache ({report.source})", title_justify="left")
+    title = f"agentcache ({report.source})"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in _HEAD:
-        table.add_column(name, justify="left" if name == "agent" else "right")
+        left = name == "agent"
+        width = _AGENT_WIDTH if left else None
+        table.add_column(
+            name, justify="left" if left else "right", no_wrap=not left, min_width=width
+        )
     for row in report.rows:
         table.add_row(*_cells(report, row))
     table.add_section()
@@ -223,10 +231,8 @@ def _cells(report: Report, row: Row) -> tuple[str, ...]:
         _count(row.written),
         "?" if row.hit_rate is None else f"{row.hit_rate:.1%}",
         f"{row.ceiling_rate:.1%}",
-        _money(row.cost, report.unit),
-        _money(row.unshared_cost, report.unit),
-        "-" if row.time_to_first_token_s is None else f"{row.time_to_first_token_s:.2f} s",
-        f"{row.seconds:.2f}",
+        _ratio(row),
+        "-" if row.time_to_first_token_s is None else f"{row.time_to_first_token_s:.2f}s",
     )
 
 
@@ -234,7 +240,15 @@ def _count(value: int | None) -> str:
     return "?" if value is None else f"{value:,}"
 
 
+def _ratio(row: Row) -> str:
+    if row.cost is None or not row.unshared_cost:
+        return "n/a"
+    return f"{row.cost / row.unshared_cost:.2f}x"
+
+
 def _money(value: float | None, unit: str) -> str:
     if value is None:
         return "n/a"
-    return f"${value:.6f}" if unit == "USD" else f"{value:,.0f}"
+    if unit != "USD":
+        return f"{value:,.0f} {unit}"
+    return f"${value:.5f}"

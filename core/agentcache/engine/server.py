@@ -26,6 +26,17 @@ from agentcache.errors import EngineError, OptionError
 
 __all__ = ["Engine", "serve"]
 
+_AGENT, _SMOLLM2 = "agentcache-agent", "agentcache-smollm2"
+_CONTEXT_TOKENS = {_AGENT: CONTEXT_TOKENS, _SMOLLM2: 8_192}
+_OPTIONS = {
+    "kv_unified": False,  # only a split KV cache can save and restore slots
+    "fit_params": False,
+    "ui": False,
+    "verbosity": 0,
+    "endpoint_metrics": True,
+    "endpoint_slots": True,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -115,18 +126,6 @@ def serve(
             yield Engine(server.listening_address, name, slots, held)
         finally:
             del server  # its only reference: this stops it
-
-
-_AGENT, _SMOLLM2 = "agentcache-agent", "agentcache-smollm2"
-_CONTEXT_TOKENS = {_AGENT: CONTEXT_TOKENS, _SMOLLM2: 8_192}
-_OPTIONS = {
-    "kv_unified": False,  # only a split KV cache can save and restore slots
-    "fit_params": False,
-    "ui": False,
-    "verbosity": 0,
-    "endpoint_metrics": True,
-    "endpoint_slots": True,
-}
 
 
 def _check(

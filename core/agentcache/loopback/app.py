@@ -125,13 +125,15 @@ class App:
         step_s = provider.latency.decode_s(reply.output_tokens) / max(len(events) - 1, 1)
         provider.publish(reply.reading)
         provider.log.note(call, status=200, first_event_s=time.monotonic())
-        for index, event in enumerate(events):
-            if index:
+        try:
+            for event in events[:-1]:
+                yield event
                 await self._pause(step_s)
-            # Before the last event, so that a client that has it finds the log complete.
-            if index == len(events) - 1:
-                provider.log.note(call, ended_s=time.monotonic())
-            yield event
+        finally:
+            # Before the last event, so that a client that has it finds the log complete;
+            # also when the client has gone.
+            provider.log.note(call, ended_s=time.monotonic())
+        yield events[-1]
         if cut:
             raise _CutError
 

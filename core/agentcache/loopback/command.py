@@ -9,7 +9,6 @@ from typing import IO
 
 from rich.console import Console
 
-from agentcache.errors import OptionError
 from agentcache.loopback.families import FAMILIES
 from agentcache.loopback.scripts import agent, echo
 from agentcache.loopback.serving import Loopback, serve
@@ -149,7 +148,10 @@ def _latency(text: str) -> Latency:
     given: dict[str, float] = {}
     for pair in text.split(","):
         name, _, number = pair.partition("=")
-        if name.strip() not in _LATENCY:
-            raise OptionError(f"--latency has no part {name!r}; it takes {', '.join(_LATENCY)}.")
-        given[_LATENCY[name.strip()]] = float(number)
+        try:
+            given[_LATENCY[name.strip()]] = float(number)
+        except (KeyError, ValueError):
+            raise argparse.ArgumentTypeError(
+                f"{pair!r} is not one of {', '.join(_LATENCY)} with a number, as in base=0.3"
+            ) from None
     return Latency(**given)

@@ -87,12 +87,12 @@ def tools(
     return blocks
 
 
-def openai_ttl(mark: object, default: float) -> float:
+def openai_ttl(mark: object, default: float, *, long_ttl: bool) -> float:
     """Return the lifetime a `prompt_cache_breakpoint` or `prompt_cache_options` asks for."""
     ttl = mapping(mark).get("ttl")
     if ttl is None:
         return default
-    if ttl not in _OPENAI_TTL:
+    if ttl not in _OPENAI_TTL or (ttl == "12h" and not long_ttl):
         raise Refusal(f"Invalid prompt cache ttl: {dumps(ttl)}.", param="prompt_cache_options.ttl")
     return _OPENAI_TTL[ttl]
 

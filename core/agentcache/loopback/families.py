@@ -32,7 +32,9 @@ def family_of(model: str) -> Family:
     if re.match(r"o\d", name):
         return "openai-prefix"
     found = _GPT.match(name)
-    version: tuple[int, ...] = (int(found[1]), int(found[2] or 0)) if found else (0,)
+    if found is None:
+        return "engine"
+    version = int(found[1]), int(found[2] or 0)
     if version >= (5, 6):
         return "openai-breakpoint"
     return "openai-prefix" if version >= (4, 0) else "engine"

@@ -22,6 +22,7 @@ class Options:
     family: Family
     ttl_s: float = _DEFAULT_TTL_S
     implicit: bool = True
+    long_ttl: bool = False
 
 
 def options(body: dict[str, Any], family: Family, *, long_ttl: bool) -> Options:
@@ -38,14 +39,15 @@ def options(body: dict[str, Any], family: Family, *, long_ttl: bool) -> Options:
                 param="prompt_cache_options",
             )
         in_memory = body.get("prompt_cache_retention") == "in_memory"
+        if in_memory and str(body.get("model")).startswith("gpt-5.5"):
+            raise Refusal("'in_memory' is not supported.", param="prompt_cache_retention")
         return Options(family, _IN_MEMORY_TTL_S if in_memory else _DEFAULT_TTL_S)
     found = mapping(asked)
-    if found.get("ttl") == "12h" and not long_ttl:
-        raise Refusal("ttl '12h' is not supported here.", param="prompt_cache_options.ttl")
     mode = found.get("mode") or "implicit"
     if mode not in ("implicit", "explicit"):
         raise Refusal(f"Invalid value: {dumps(mode)}.", param="prompt_cache_options.mode")
-    return Options(family, openai_ttl(found, _DEFAULT_TTL_S), mode == "implicit")
+    ttl_s = openai_ttl(found, _DEFAULT_TTL_S, long_ttl=long_ttl)
+    return Options(family, ttl_s, mode == "implicit", long_ttl)
 
 
 def mark_ttl(part: dict[str, Any], chosen: Options, where: str, *, allowed: bool) -> float | None:
@@ -61,7 +63,7 @@ def mark_ttl(part: dict[str, Any], chosen: Options, where: str, *, allowed: bool
         raise Refusal(
             f"Invalid breakpoint: {dumps(mark)}.", param=f"{where}.prompt_cache_breakpoint"
         )
-    return openai_ttl(mark, chosen.ttl_s)
+    return openai_ttl(mark, chosen.ttl_s, long_ttl=chosen.long_ttl)
 
 
 def refuse_mark(part: object, where: str) -> None:
@@ -77,7 +79,9 @@ def params(
     body: dict[str, Any], family: Family, rendered: dict[str, Any], tokenize: Tokenizer
 ) -> list[Block]:
     """Write the parameters that stand before the tools. `rendered` holds the API's own."""
-    shown = {key: value for key, value in rendered.items() if value not in (None, "medium")}
+    shown = {key: value for key, value in rendered.items() if value is not None}
+    if shown.get("verbosity") == "medium":  # the default, stated or not
+        del shown["verbosity"]
     if family == "engine":
         # Templates render these two; schemas and verbosity steer decoding only.
         shown = {key: value for key, value in shown.items() if key == "effort"}

@@ -72,18 +72,24 @@ class Turn:
     `texts` are in wire order. `callable_tools` are the names left after `tool_choice`.
     `forced_tool` is the name of a tool that must be called, or "" when any will do, or
     None when none has to. `tool_results` are those of the trailing loop: since the last
-    user text that does not itself follow a tool result.
+    user text that does not itself follow a tool result. `offered` holds the tools with
+    their schemas.
     """
 
     api: Api
     model: str
     texts: tuple[Said, ...]
-    tools: tuple[Tool, ...]
+    offered: tuple[Tool, ...]
     callable_tools: tuple[str, ...]
     forced_tool: str | None
     tool_results: tuple[ToolResult, ...]
     response_schema: Mapping[str, Any] | None
     body: Mapping[str, Any]
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Return the names of the offered tools."""
+        return tuple(tool.name for tool in self.offered)
 
     @property
     def user(self) -> str:
@@ -97,7 +103,7 @@ class Turn:
 
     def tool(self, name: str) -> Tool | None:
         """Return the offered tool of this name."""
-        return next((tool for tool in self.tools if tool.name == name), None)
+        return next((tool for tool in self.offered if tool.name == name), None)
 
 
 Script = Callable[[Turn], Answer]

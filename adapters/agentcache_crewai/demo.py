@@ -1,0 +1,136 @@
+"""`agentcache demo crewai`: four workers on one launch brief, two of them with tools."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+for _name, _value in {
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "CREWAI_TRACING_ENABLED": "false",
+    "CREWAI_TESTING": "true",
+    "CREWAI_STORAGE_DIR": os.path.join(tempfile.gettempdir(), "agentcache-demo"),
+}.items():
+    os.environ.setdefault(_name, _value)
+
+try:
+    from crewai import LLM, Agent, Crew, Task
+    from crewai.tools import tool
+except ImportError as _error:
+    from agentcache.errors import MissingExtraError
+
+    raise MissingExtraError("crewai", "crewai") from _error
+
+from agentcache.demo.scenario import Endpoint
+
+__all__ = ["build", "run", "tool_calls"]
+
+logging.getLogger("crewai.llms.base_llm").setLevel(logging.ERROR)  # its guess at token counts
+
+tool_calls: Final[Sequence[tuple[str, Mapping[str, Any]]]] = (
+    ("search_records", {"query": "turnaround"}),
+    ("break_even_months", {"price": 39, "cost": 31}),
+    ("check_sections", {"text": "(s3) (s5)"}),
+)
+
+_RECORDS: Final = {
+    "turnaround": "Median turnaround h: Utrecht 37, Rotterdam 41, Hamburg 48, Antwerp 52 (s3).",
+    "parts": "Waiting: motor controller 11 days, torque sensor 9, battery board 14 (s3).",
+    "price": "Promise 39, All in 64, Pool 33 euros a bike and month (s5).",
+}
+
+
+@tool
+def search_records(query: str) -> str:
+    """Search the workshop records and interviews for one word."""
+    with suppress(StopIteration):
+        return next(text for word, text in _RECORDS.items() if word in query.lower())
+    return f"No record mentions {query!r}. Words that do: {', '.join(_RECORDS)}."
+
+
+@tool
+def break_even_months(price: float, cost: float) -> str:
+    """Months until winning a fleet (1,150 euros) is earned back, for a fleet of forty bikes."""
+    margin = (price - cost) * 40
+    return "never" if margin <= 0 else f"{1150 / margin:.1f} months"
+
+
+@tool
+def check_sections(text: str) -> str:
+    """Check that a text quotes sections of the brief, such as (s3)."""
+    found = [f"s{n}" for n in range(1, 8) if f"(s{n})" in text]
+    return f"quoted: {', '.join(found) or 'none'}"
+
+
+def build(endpoint: Endpoint, brief: str, *, parallel: bool) -> Crew:
+    """A crew as its user wrote it: every task carries the brief, every agent its own role."""
+    llm = _llm(endpoint)
+    researcher = Agent(
+        role="Market researcher",
+        goal="Find what fleets need and what the records support",
+        backstory="You spent ten years in field interviews and trust records over opinions.",
+        tools=[search_records],
+        llm=llm,
+    )
+    analyst = Agent(
+        role="Pricing analyst",
+        goal="Show which price breaks even and when",
+        backstory="You were a controller in a repair chain. You never round in your own favour.",
+        tools=[break_even_months],
+        llm=llm,
+    )
+    writer = Agent(
+        role="Board writer",
+        goal="Turn findings into one page that a board can decide on",
+        backstory="You write short sentences and put the decision first.",
+        llm=llm,
+    )
+    reviewer = Agent(
+        role="Reviewer",
+        goal="Find every claim that the brief does not support",
+        backstory="You have killed three launches and regret none of them.",
+        tools=[check_sections],
+        llm=llm,
+    )
+    research = _task(brief, "List what fleets need, with records.", researcher, parallel=parallel)
+    pricing = _task(brief, "Compare the three ways to sell it.", analyst, parallel=parallel)
+    page = _task(brief, "Write the page for the board.", writer, needs=[research, pricing])
+    review = _task(brief, "Review the page against the brief.", reviewer, needs=[page])
+    return Crew(
+        agents=[researcher, analyst, writer, reviewer],
+        tasks=[research, pricing, page, review],
+        verbose=False,
+    )
+
+
+def run(program: object) -> str:
+    """Kick the crew off and return its last answer."""
+    if not isinstance(program, Crew):
+        raise TypeError(f"not a Crew: {program!r}")
+    return str(program.kickoff().raw)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType, reportUnknownMemberType]
+
+
+def _task(
+    brief: str, what: str, agent: Agent, *, needs: Sequence[Task] = (), parallel: bool = False
+) -> Task:
+    return Task(
+        description=f"{brief}\n\nYour part: {what}",
+        expected_output="One page in plain text",
+        agent=agent,
+        context=list(needs),
+        async_execution=parallel,
+    )
+
+
+def _llm(endpoint: Endpoint) -> Any:
+    vendor = "anthropic" if endpoint.anthropic else "openai"
+    limit = {} if endpoint.max_tokens is None else {"max_tokens": endpoint.max_tokens}
+    return LLM(
+        model=f"{vendor}/{endpoint.model}",
+        base_url=endpoint.base_url or None,
+        api_key=endpoint.api_key,
+        stream=True,
+        **limit,
+    )

@@ -1,0 +1,46 @@
+"""The command line: `agentcache demo | loopback | engine | rules`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from typing import Final
+
+from agentcache.errors import AgentcacheError
+
+__all__ = ["main"]
+
+_COMMANDS: Final = {
+    "demo": ("agentcache.demo.command", "run one program as it is and wrapped, and compare"),
+    "engine": ("agentcache.engine.command", "run the embedded engine until Ctrl-C"),
+    "loopback": ("agentcache.loopback.command", "run the emulated provider until Ctrl-C"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; errors of ours are one line on standard error, without a traceback."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="agentcache", description=__doc__)
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    try:
+        for name, (module, text) in _COMMANDS.items():
+            sub = commands.add_parser(name, help=text, description=text)
+            if name in words[:1]:
+                import_module(module).add_arguments(sub)
+        args = parser.parse_args(words)
+        return int(import_module(_COMMANDS[args.command][0]).run(args))
+    except AgentcacheError as error:
+        print(f"agentcache: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _version() -> str:
+    return f"agentcache {version('agentcache')}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

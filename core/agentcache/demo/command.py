@@ -1,0 +1,106 @@
+"""`agentcache demo NAME`: the 2x2 of separate/forked x sequential/parallel, and one table."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from itertools import product
+from typing import Literal
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from agentcache.demo import targets
+from agentcache.demo.cells import Cell, run_cell, warm_up
+from agentcache.demo.scenario import Scenario, brief, find_scenario, scenarios
+from agentcache.demo.table import tables_of, verdict
+from agentcache.errors import OptionError
+
+__all__ = ["add_arguments", "run"]
+
+_GRID: Sequence[tuple[Literal["separate", "forked"], Literal["sequential", "parallel"]]] = tuple(
+    product(("separate", "forked"), ("sequential", "parallel"))
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("name", help=f"which program: {', '.join(scenarios()) or 'none installed'}")
+    parser.add_argument(
+        "--model",
+        default=None,
+        help="embedded engine: 'agent' (constructed, default), 'smollm2', or a .gguf file; "
+        "with --base-url: the model's name there",
+    )
+    parser.add_argument("--slots", type=int, default=1, help="parallel slots of the engine")
+    parser.add_argument(
+        "--emulate",
+        metavar="MODEL|all",
+        help="run on the loopback provider under this model's caching rules; "
+        f"'all' is {', '.join(targets.EMULATED)}",
+    )
+    parser.add_argument("--base-url", help="run on a live endpoint")
+    parser.add_argument("--api-key-env", help="environment variable that holds its key")
+    parser.add_argument("--provider", help="whose caching rules the live endpoint follows")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demo; everything is checked before anything is sent."""
+    console = Console(stderr=args.json)
+    scenario = find_scenario(args.name)
+    chosen = _targets(args, scenario)
+    cells = _run_all(console, scenario, chosen)
+    if args.json:
+        print(json.dumps([c.model_dump() for c in cells], indent=1))
+        return 0
+    for table in tables_of(cells):
+        console.print(table)
+    for line in [*verdict(cells), *_legend(args)]:
+        console.print(line, style="dim", highlight=False)
+    return 0
+
+
+def _targets(args: argparse.Namespace, scenario: Scenario) -> list[targets.Target]:
+    wants_live = args.base_url is not None or args.api_key_env is not None
+    if args.emulate and (wants_live or args.model):
+        raise OptionError("--emulate names its model itself; drop --model, --base-url and keys.")
+    if args.emulate:
+        models = targets.EMULATED if args.emulate == "all" else (args.emulate,)
+        return [targets.emulated(model) for model in models]
+    if wants_live:
+        if not args.model or not args.api_key_env:
+            raise OptionError("A live run needs --model and --api-key-env.")
+        return [targets.live(args.base_url, args.model, args.api_key_env, args.provider)]
+    if args.slots < 1:
+        raise OptionError(f"--slots {args.slots}: an engine needs at least one.")
+    return [targets.engine(scenario, args.model or "agent", slots=args.slots)]
+
+
+def _run_all(
+    console: Console, scenario: Scenario, chosen: Sequence[targets.Target]
+) -> list[Cell]:
+    text = brief()
+    cells: list[Cell] = []
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        for target in chosen:
+            warm_up(scenario, target)
+            for layout, order in _GRID:
+                task = progress.add_task(f"{target.name}: {layout}, {order}", total=1)
+                cells.append(run_cell(scenario, target, text, layout, order))
+                progress.update(task, completed=1)
+    return cells
+
+
+def _legend(args: argparse.Namespace) -> list[str]:
+    lines = [
+        "seq., par.: the first two workers in turn, or in parallel. own loop, across agents: tokens read from the cache that the same agent, or only others, "
+        "had sent before.",
+        "ceiling: what an ideal cache would have read under the provider's rules. "
+        "first token: mean of all calls after the first, in seconds.",
+    ]
+    if not args.emulate and not args.base_url:
+        lines.append("An embedded engine bills nothing, so the input bill is n/a.")
+    if args.emulate:
+        lines.append("emulated: the loopback provider's caching rules and latency model.")
+    return lines

@@ -1,0 +1,107 @@
+"""What a demo runs on: the embedded engine, the loopback provider, or a live endpoint."""
+
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from agentcache.demo.scenario import Endpoint, Scenario
+from agentcache.errors import OptionError
+from agentcache.loopback.values import Answer, Latency, Turn
+
+__all__ = ["EMULATED", "Target", "emulated", "engine", "live"]
+
+EMULATED = ("gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5-5")
+"""Models shown by `--emulate all`: one of each caching family."""
+
+_ONLY = re.compile(r"You may call only these tools: ([^.]*)\.")
+_REAL_MODEL_TOKENS = 32
+_LATENCY = Latency(
+    prefill_tokens_per_s=12_000, cached_tokens_per_s=400_000, decode_tokens_per_s=400, base_s=0.05
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model to run on. `open` starts it cold; `nonce` keeps runs on it apart, if needed."""
+
+    name: str
+    source: Literal["measured", "emulated"]
+    open: Callable[[], AbstractContextManager[Endpoint]]
+    provider: str | None = None
+    nonce: Callable[[], str] = str
+    warms_up: bool = True
+
+
+def engine(
+    scenario: Scenario, model: str, *, slots: int = 1
+) -> Target:
+    """The embedded engine, started anew for every run, so that each run starts cold."""
+    from agentcache.engine import ToolCue, serve, smollm2  # noqa: PLC0415 - an extra
+
+    cues = [ToolCue(name, arguments) for name, arguments in scenario.tool_calls]
+    if model == "smollm2":
+        smollm2()  # downloads, and says so, before the clock runs
+
+    @contextmanager
+    def start() -> Iterator[Endpoint]:
+        constructed = model == "agent"
+        options: dict[str, Any] = {"tools": cues} if constructed else {}
+        with serve(model, slots=slots, **options) as running:
+            limit = None if constructed else _REAL_MODEL_TOKENS
+            yield Endpoint(running.openai_url, running.model, "none", max_tokens=limit)
+
+    return Target(f"engine: {model}", "measured", start, provider="llama.cpp")
+
+
+def emulated(model: str) -> Target:
+    """The loopback provider under the rules of the model's family."""
+
+    @contextmanager
+    def start() -> Iterator[Endpoint]:
+        from agentcache.loopback import serve  # noqa: PLC0415 - an extra
+
+        with serve(script=obedient, latency=_LATENCY) as provider:
+            anthropic = model.startswith("claude")
+            url = provider.url if anthropic else provider.openai_url
+            yield Endpoint(url, model, "none", anthropic=anthropic)
+
+    return Target(model, "emulated", start)
+
+
+def live(base_url: str | None, model: str, key_variable: str, provider: str | None) -> Target:
+    """A provider's own endpoint; the key is read from an environment variable."""
+    key = os.environ.get(key_variable)
+    if not key:
+        raise OptionError(
+            f"--api-key-env {key_variable}: that variable is not set. Put your key in it, or name "
+            "another variable."
+        )
+    endpoint = Endpoint(base_url or "", model, key, anthropic=model.startswith("claude"))
+
+    @contextmanager
+    def start() -> Iterator[Endpoint]:
+        yield endpoint
+
+    def nonce() -> str:
+        return f"(run {secrets.token_hex(4)})\n"
+
+    return Target(model, "measured", start, provider, nonce, warms_up=False)
+
+
+def obedient(turn: Turn) -> Answer:
+    """A scripted model that keeps to the tools its prompt allows, as a good model does."""
+    from agentcache.loopback import agent  # noqa: PLC0415 - an extra
+
+    return agent(replace(turn, callable_tools=tuple(_allowed(turn, turn.callable_tools))))
+
+
+def _allowed(turn: Turn, offered: Sequence[str]) -> Sequence[str]:
+    told = _ONLY.search("\n".join(said.text for said in turn.texts))
+    if told is None:
+        return offered
+    names = re.findall(r"`([^`]+)`", told.group(1))
+    return [name for name in offered if name in names]
