@@ -213,7 +213,7 @@ def _say(x: object, sessions: list[tuple[_Domain, Session]], options: Options) -
 
 def _left_alone(crew: Crew) -> Iterator[str]:
     for slot in ("planning_llm", "chat_llm", "function_calling_llm"):
-        if getattr(crew, slot, None) is not None:
+        if vars(crew).get(slot) is not None:  # reading a deprecated field as attribute warns
             yield f"Passes through untouched: crew.{slot} (its calls have their own format)."
     for agent in crew.agents:
         if not isinstance(getattr(agent, "llm", None), BaseLLM):

@@ -1,7 +1,7 @@
 """The allow-list: a union of tools on the wire, and each fork kept to its own."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from agentcache.dialects import Dialect, Json
 from agentcache.rules import Rule
@@ -39,9 +39,10 @@ def restriction(
 
 
 def _is_auto(asked: Any) -> bool:
-    if isinstance(asked, Mapping):
-        return asked.get("type") == "auto"  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return asked in (None, "auto")
+    kind: Any = (
+        cast("Mapping[str, Any]", asked).get("type") if isinstance(asked, Mapping) else asked
+    )
+    return kind in (None, "auto")
 
 
 def foreign_tools(called: Iterable[str], allowed: Iterable[str]) -> tuple[str, ...]:

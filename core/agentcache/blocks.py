@@ -3,11 +3,20 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Block", "Print", "Section", "dumps", "estimate_tokens", "prints", "shared_blocks"]
+__all__ = [
+    "Block",
+    "Print",
+    "Section",
+    "Weights",
+    "dumps",
+    "estimate_tokens",
+    "prints",
+    "shared_blocks",
+]
 
 Section = Literal["params", "tools", "system", "messages", "free"]
 
@@ -19,10 +28,20 @@ _PIECES = re.compile(
 def dumps(value: Any) -> str:
     """Serialise `value` as the SDKs do: compact, keys in sending order, no ASCII escapes.
 
+    What is no JSON (a class, an SDK's own object) is named by its type alone: its `repr` may hold
+    an address, and would look new at every call.
+
     >>> dumps({"b": 1, "a": "é"})
     '{"b":1,"a":"é"}'
     """
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return json.dumps(
+        value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_named
+    )
+
+
+def _named(value: object) -> str:
+    cls = value if isinstance(value, type) else type(value)
+    return f"<{cls.__module__}.{cls.__qualname__}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +79,40 @@ class Print:
     marked: bool = False
 
 
-def prints(blocks: Iterable[Block]) -> tuple[Print, ...]:
+class Weights:
+    """Estimated tokens of texts, worked out once for each; keeps digests, never the texts."""
+
+    def __init__(self, limit: int = 4096) -> None:
+        """Remember up to `limit` texts, then start afresh."""
+        self._limit = limit
+        self._known: dict[bytes, int] = {}
+
+    def __call__(self, text: str) -> int:
+        """Estimate the tokens in `text`."""
+        key = hashlib.blake2b(_bytes(text), digest_size=16).digest()
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= self._limit:
+                self._known.clear()
+            found = self._known[key] = estimate_tokens(text)
+        return found
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")  # half a surrogate pair is legal in JSON
+
+
+def prints(blocks: Iterable[Block], weigh: Callable[[str], int] | None = None) -> tuple[Print, ...]:
     """Fingerprint every block that renders (section `free` does not), keeping no content."""
+    weigh = estimate_tokens if weigh is None else weigh
     chain = hashlib.blake2b(digest_size=12)
     out: list[Print] = []
     for block in blocks:
         if block.section == "free":
             continue
-        chain.update(block.identity.encode())
+        chain.update(_bytes(block.identity))
         chain.update(b"\x1e")
-        weight = 0 if block.section == "params" else estimate_tokens(block.json)
+        weight = 0 if block.section == "params" else weigh(block.json)
         digest, marked = chain.hexdigest(), bool(block.mark)
         out.append(Print(block.section, block.path, digest, weight, block.markable, marked))
     return tuple(out)

@@ -1,17 +1,17 @@
 """Every error and warning agentcache raises, in one tree.
 
-    AgentcacheError
-    ├── MissingExtraError   (ImportError)      an optional package is not installed
-    ├── UnknownObjectError  (TypeError)        wrap() was given something no adapter takes
-    ├── NothingToForkError  (ValueError)       no agents, or no agent with a model
-    ├── ToolConflictError   (ValueError)       one tool name, two schemas
-    ├── FrozenError         (ValueError)       a request differs from what the parent froze
-    ├── ForeignToolError    (PermissionError)  an agent insists on a tool that is not its own
-    ├── OptionError         (ValueError)       an option that cannot be had
-    ├── EndpointError       (ConnectionError)  an endpoint that does not answer
-    └── EngineError         (RuntimeError)     the embedded engine or its model cannot be used
+AgentcacheError
+├── MissingExtraError   (ImportError)      an optional package is not installed
+├── UnknownObjectError  (TypeError)        wrap() was given something no adapter takes
+├── NothingToForkError  (ValueError)       no agents, or no agent with a model
+├── ToolConflictError   (ValueError)       one tool name, two schemas
+├── FrozenError         (ValueError)       a request differs from what the parent froze
+├── ForeignToolError    (PermissionError)  an agent insists on a tool that is not its own
+├── OptionError         (ValueError)       an option that cannot be had
+├── EndpointError       (ConnectionError)  an endpoint that does not answer
+└── EngineError         (RuntimeError)     the embedded engine or its model cannot be used
 
-    AgentcacheWarning (UserWarning)
+AgentcacheWarning (UserWarning)
 """
 
 __all__ = [

@@ -1,24 +1,27 @@
 """The gate: one cold call per shared prefix, the others wait until its entry can be read.
 
 Works across threads and event loops: one lock guards plain state, and no thread or loop of its own
-runs. Calls nested inside a call that holds a pass go straight through, so that a caller can never
-wait for itself.
+runs. A caller can never wait for itself: calls nested inside a call that holds a pass go straight
+through, and so does a blocking call on the thread of the event loop that it would wait for.
 """
 
 import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Hashable
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from agentcache.errors import OptionError
+
 __all__ = ["Gate", "Pass", "Role", "Terms"]
 
-_inside: ContextVar[bool] = ContextVar("agentcache_gate_inside", default=False)
+_held: ContextVar["Pass | None"] = ContextVar("agentcache_gate_held", default=None)
 _PATIENCE_S: Final = 120.0
+_ROOM: Final = 64
 
 Role = Literal["leader", "follower", "nested", "ungated"]
 
@@ -38,8 +41,8 @@ class Pass:
     """Permission to send one call, good until its block ends.
 
     A `leader` found the prefix cold, a `follower` found it warm, a `nested` call never waits, an
-    `ungated` one was not asked to.
-    `waited_s` is how long the gate held the call back.
+    `ungated` one was not asked to, or would have waited for its own thread.
+    `waited_s` is how long the gate held the call back; `over` turns true when the block ends.
     """
 
     role: Role
@@ -48,6 +51,7 @@ class Pass:
     started_s: float
     waited_s: float = 0.0
     gate: "Gate | None" = None
+    over: bool = False
 
     def first_event(self) -> None:
         """Say that the response has begun: where the rules allow it, the others go now."""
@@ -55,21 +59,28 @@ class Pass:
             self.gate.readable(self)
 
 
-@dataclass(eq=False, slots=True)
-class _Waiter:
-    terms: Terms
-    asked_s: float
-    notify: Callable[[], object]
-    granted: Pass | None = None
-
-
 @dataclass(slots=True)
 class _Prefix:
+    """State of one key; `inside` maps the calls under way to their threads."""
+
     key: Hashable
     warm_until: float = float("-inf")
     leader: Pass | None = None
-    inside: set[Pass] = field(default_factory=set[Pass])
-    queue: deque[_Waiter] = field(default_factory=deque[_Waiter])
+    inside: dict[Pass, int] = field(default_factory=dict[Pass, int])
+    queue: "deque[_Visit]" = field(default_factory=deque["_Visit"])
+
+
+@dataclass(eq=False, slots=True)
+class _Visit:
+    """One caller, from asking to leaving; `blocking` if its thread stands still while it waits."""
+
+    key: Hashable
+    terms: Terms
+    asked_s: float
+    notify: Callable[[], object]
+    blocking: bool
+    thread: int = field(default_factory=threading.get_ident)
+    granted: Pass | None = None
 
 
 class Gate:
@@ -82,24 +93,48 @@ class Gate:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Create a gate; `clock` returns seconds and never goes back."""
+        if not patience_s > 0:
+            raise OptionError(f"patience_s={patience_s!r} is not a positive number of seconds.")
         self.patience_s = patience_s
         self._clock = clock
-        self._lock = threading.Lock()
+        # Reentrant: the garbage collector may close an abandoned block while this thread is inside.
+        self._lock = threading.RLock()
         self._prefixes: dict[Hashable, _Prefix] = {}
+        self._room = _ROOM
 
     @contextmanager
-    def enter(self, key: Hashable, terms: Terms) -> Iterator[Pass]:
-        """Wait for a turn and hold it for the block; if the block raises, the lead is handed over."""
-        held = self._nested(key, terms) or self._wait(key, terms)
-        with self._holding(held):
-            yield held
+    def enter(self, key: Hashable, terms: Terms) -> Generator[Pass]:
+        """Wait for a turn and hold it for the block; if the block raises, the lead passes on."""
+        if _nested():
+            yield Pass("nested", key, terms, self._clock())
+            return
+        event = threading.Event()
+        with self._visiting(key, terms, event.set, blocking=True) as visit:
+            while visit.granted is None:
+                event.wait(min(self._patience_left(visit), threading.TIMEOUT_MAX))
+                self._settle(visit)
+            with _holding(visit.granted) as held:
+                yield held
 
     @asynccontextmanager
-    async def aenter(self, key: Hashable, terms: Terms) -> AsyncIterator[Pass]:
+    async def aenter(self, key: Hashable, terms: Terms) -> AsyncGenerator[Pass]:
         """Async twin of `enter`."""
-        held = self._nested(key, terms) or await self._await(key, terms)
-        with self._holding(held):
-            yield held
+        if _nested():
+            yield Pass("nested", key, terms, self._clock())
+            return
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+
+        def notify() -> None:
+            loop.call_soon_threadsafe(_wake, woken)
+
+        with self._visiting(key, terms, notify, blocking=False) as visit:
+            while visit.granted is None:
+                # Not wait_for: before Python 3.12 it can swallow a cancellation.
+                await asyncio.wait({woken}, timeout=self._patience_left(visit))
+                self._settle(visit)
+            with _holding(visit.granted) as held:
+                yield held
 
     def is_warm(self, key: Hashable) -> bool:
         """Whether a call with this prefix would find its entry, as far as the rules tell."""
@@ -110,94 +145,95 @@ class Gate:
     def readable(self, held: Pass) -> None:
         """The entry that `held` writes can be read from now on."""
         with self._lock:
-            prefix = self._prefixes.get(held.key)
-            if prefix is not None:
-                self._warm(prefix, held)
-                self._pump(prefix)
+            prefix = self._prefix(held.key)
+            self._warm(prefix, held)
+            self._pump(prefix)
 
     @contextmanager
-    def _holding(self, held: Pass) -> Iterator[None]:
-        token = _inside.set(True)
+    def _visiting(
+        self, key: Hashable, terms: Terms, notify: Callable[[], object], *, blocking: bool
+    ) -> Generator[_Visit]:
+        """Queue up, and leave for certain: granted or not, done or failed."""
+        visit = _Visit(key, terms, self._clock(), notify, blocking)
         done = False
         try:
-            yield
+            self._join(visit)
+            yield visit
             done = True
         finally:
-            _inside.reset(token)
-            self._leave(held, done=done)
+            self._leave(visit, done=done)
 
-    def _nested(self, key: Hashable, terms: Terms) -> Pass | None:
-        return Pass("nested", key, terms, self._clock()) if _inside.get() else None
-
-    def _wait(self, key: Hashable, terms: Terms) -> Pass:
-        event = threading.Event()
-        waiter = self._join(key, terms, event.set)
-        try:
-            while waiter.granted is None:
-                event.wait(self._deadline(key))
-                event.clear()
-                self._settle(key)
-        except BaseException:
-            self._withdraw(key, waiter)
-            raise
-        return waiter.granted
-
-    async def _await(self, key: Hashable, terms: Terms) -> Pass:
-        loop = asyncio.get_running_loop()
-        event = asyncio.Event()
-        waiter = self._join(key, terms, lambda: loop.call_soon_threadsafe(event.set))
-        try:
-            while waiter.granted is None:
-                with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(event.wait(), self._deadline(key))
-                event.clear()
-                self._settle(key)
-        except BaseException:
-            self._withdraw(key, waiter)
-            raise
-        return waiter.granted
-
-    def _join(self, key: Hashable, terms: Terms, notify: Callable[[], object]) -> _Waiter:
-        waiter = _Waiter(terms, self._clock(), notify)
+    def _join(self, visit: _Visit) -> None:
         with self._lock:
-            prefix = self._prefixes.setdefault(key, _Prefix(key))
-            prefix.queue.append(waiter)
+            prefix = self._prefix(visit.key)
+            prefix.queue.append(visit)
             self._pump(prefix)
-        return waiter
+
+    def _prefix(self, key: Hashable) -> _Prefix:
+        found = self._prefixes.get(key)
+        if found is None:
+            if len(self._prefixes) >= self._room:
+                self._forget()
+            found = self._prefixes[key] = _Prefix(key)
+        return found
+
+    def _forget(self) -> None:
+        """Drop what is cold and idle, so that a gate does not grow with the keys it has seen."""
+        now = self._clock()
+        self._prefixes = {
+            key: prefix
+            for key, prefix in self._prefixes.items()
+            if prefix.inside or prefix.queue or now < prefix.warm_until
+        }
+        self._room = max(_ROOM, 2 * len(self._prefixes))
 
     def _pump(self, prefix: _Prefix) -> None:
-        """Let in as many waiters, oldest first, as the state allows."""
+        """Let in as many callers, oldest first, as the state allows."""
+        now = self._clock()
         while prefix.queue:
-            waiter = prefix.queue[0]
-            now = self._clock()
-            role = _role(prefix, waiter.terms, now)
+            visit = prefix.queue[0]
+            role = _role(prefix, visit.terms, now)
             if role is None:
-                return
-            prefix.queue.popleft()
-            self._grant(prefix, waiter, role, now)
+                break
+            self._grant(prefix, visit, role, now)
+            if prefix.queue and prefix.queue[0] is visit:
+                prefix.queue.popleft()
+        for visit in [v for v in prefix.queue if v.blocking and v.thread in prefix.inside.values()]:
+            self._grant(prefix, visit, "ungated", now)
+            prefix.queue.remove(visit)
 
-    def _grant(self, prefix: _Prefix, waiter: _Waiter, role: Role, now: float) -> None:
-        granted = Pass(role, prefix.key, waiter.terms, now, now - waiter.asked_s, self)
+    def _grant(self, prefix: _Prefix, visit: _Visit, role: Role, now: float) -> None:
+        if visit.granted is not None:
+            return
+        granted = Pass(role, prefix.key, visit.terms, now, now - visit.asked_s, self)
         try:
-            waiter.notify()
+            visit.notify()
         except RuntimeError:  # its event loop is closed: nobody is waiting any more
             return
-        waiter.granted = granted
-        prefix.inside.add(granted)
+        visit.granted = granted
+        if role == "ungated":
+            return
+        prefix.inside[granted] = visit.thread
         if role == "leader":
             prefix.leader = granted
 
-    def _leave(self, held: Pass, *, done: bool) -> None:
+    def _leave(self, visit: _Visit, *, done: bool) -> None:
         with self._lock:
-            prefix = self._prefixes.get(held.key)
-            if prefix is None or held.role == "nested":
-                return
-            prefix.inside.discard(held)
-            if done:
-                self._warm(prefix, held)
-            elif prefix.leader is held:
-                prefix.leader = None
+            prefix, held = self._prefix(visit.key), visit.granted
+            if held is None:
+                with suppress(ValueError):  # not queued any more: its event loop was closed
+                    prefix.queue.remove(visit)
+            else:
+                held.over = True
+                self._drop(prefix, held)
+                if done:
+                    self._warm(prefix, held)
             self._pump(prefix)
+
+    def _drop(self, prefix: _Prefix, held: Pass) -> None:
+        prefix.inside.pop(held, None)
+        if prefix.leader is held:
+            prefix.leader = None
 
     def _warm(self, prefix: _Prefix, held: Pass) -> None:
         if prefix.leader is held:
@@ -205,32 +241,26 @@ class Gate:
         from_s = held.started_s if held.terms.ttl_from == "request_start" else self._clock()
         prefix.warm_until = max(prefix.warm_until, from_s + held.terms.ttl_s)
 
-    def _deadline(self, key: Hashable) -> float | None:
-        """Seconds until the call that holds the others back has used up its patience."""
-        with self._lock:
-            blockers = self._prefixes[key].inside
-            oldest = min((b.started_s for b in blockers), default=self._clock())
-            return max(0.0, oldest + self.patience_s - self._clock())
+    def _left(self, held: Pass, now: float) -> float:
+        return held.started_s + self.patience_s - now
 
-    def _settle(self, key: Hashable) -> None:
-        """Stop waiting for calls that have used up their patience, then let in who may go."""
+    def _patience_left(self, visit: _Visit) -> float:
+        """Seconds until the oldest call that may hold this one back has used up its patience."""
         with self._lock:
-            prefix = self._prefixes[key]
             now = self._clock()
-            for overdue in [p for p in prefix.inside if now - p.started_s >= self.patience_s]:
-                prefix.inside.discard(overdue)
-                if prefix.leader is overdue:
-                    prefix.leader = None
-            self._pump(prefix)
+            inside = self._prefix(visit.key).inside
+            left = min((self._left(p, now) for p in inside), default=self.patience_s)
+            return max(0.0, left)
 
-    def _withdraw(self, key: Hashable, waiter: _Waiter) -> None:
+    def _settle(self, visit: _Visit) -> None:
+        """Stop waiting for calls that have used up their patience, then let in who may go."""
+        if visit.granted is not None:
+            return
         with self._lock:
-            if waiter.granted is None:
-                prefix = self._prefixes[key]
-                prefix.queue.remove(waiter)
-                self._pump(prefix)
-                return
-        self._leave(waiter.granted, done=False)
+            prefix, now = self._prefix(visit.key), self._clock()
+            for overdue in [p for p in prefix.inside if self._left(p, now) <= 0]:
+                self._drop(prefix, overdue)
+            self._pump(prefix)
 
 
 def _role(prefix: _Prefix, terms: Terms, now: float) -> Role | None:
@@ -240,3 +270,24 @@ def _role(prefix: _Prefix, terms: Terms, now: float) -> Role | None:
     if terms.readable == "at_once" or now < prefix.warm_until:
         return "follower"
     return "leader" if prefix.leader is None else None
+
+
+def _nested() -> bool:
+    """Whether this call runs inside one that still holds a pass, be it of another gate."""
+    outer = _held.get()
+    return outer is not None and not outer.over
+
+
+@contextmanager
+def _holding(held: Pass) -> Generator[Pass]:
+    token = _held.set(held)
+    try:
+        yield held
+    finally:
+        with suppress(ValueError):  # an abandoned block is closed in another context
+            _held.reset(token)
+
+
+def _wake(woken: "asyncio.Future[None]") -> None:
+    if not woken.done():
+        woken.set_result(None)

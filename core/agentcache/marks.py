@@ -1,8 +1,10 @@
 """Mark placement: where the provider is told to write, per family, within its limits."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from agentcache.dialects import Dialect, Json
+from agentcache.dialects.base import is_list, role_of
 from agentcache.rules import Rule, Ttl
 
 __all__ = ["as_parts", "mark_part", "mark_value", "roll"]
@@ -24,7 +26,7 @@ def mark_part(dialect: Dialect, part: Json, value: Json) -> Json:
 
 def as_parts(dialect: Dialect, message: Json) -> Json:
     """Return the message with its text as a list of parts, the only form that can carry a mark."""
-    content = message.get("content")
+    content: Any = message.get("content")
     if not isinstance(content, str) or not content:
         return message
     return {**message, "content": [{"type": dialect.text_type, "text": content}]}
@@ -32,33 +34,37 @@ def as_parts(dialect: Dialect, message: Json) -> Json:
 
 def roll(
     dialect: Dialect, rule: Rule, messages: Sequence[Json], value: Json, spent: int
-) -> tuple[Json, ...]:
+) -> list[Json]:
     """Mark the end of a looping worker's history, so that its next turn reads this one.
 
     Only where marks are the sole way to write (Anthropic): elsewhere the provider marks the latest
-    message itself. With a long history a second mark stands where the last turn ended, inside the
-    look-back window (Anthropic: at most 20 positions back from each mark).
+    message itself. After a long turn a second mark stands where the turn before ended, because a
+    read looks only so far back from a mark (Anthropic: 20 positions).
     """
     if rule.automatic or not rule.marks:
-        return tuple(messages)
-    out = [as_parts(dialect, m) for m in messages]
-    ends = [n for n, m in enumerate(out) if m.get("role") == "user"]
-    far = len(out) > (rule.lookback or 0) - _LOOKBACK_MARGIN
+        return list(messages)
+    # All of the user's texts become parts, marked or not, so that they look the same next turn.
+    out = [as_parts(dialect, m) if role_of(m) == "user" else m for m in messages]
+    ends = [n for n, m in enumerate(out) if role_of(m) == "user"]
+    turn = out[ends[-2] + 1 :] if len(ends) > 1 else out
+    far = sum(map(_positions, turn)) > (rule.lookback or 0) - _LOOKBACK_MARGIN
     wanted = ends[-2:] if far else ends[-1:]
-    for n in wanted[-(rule.marks_max - spent) :]:
+    free = max(0, rule.marks_max - spent)
+    for n in wanted[-free:] if free else []:
         out[n] = _mark_last(dialect, out[n], value)
-    return tuple(out)
+    return out
+
+
+def _positions(message: Json) -> int:
+    content: Any = message.get("content")
+    return len(content) if is_list(content) else 1
 
 
 def _mark_last(dialect: Dialect, message: Json, value: Json) -> Json:
-    parts = message.get("content")
-    if not isinstance(parts, list):
-        return message
-    for n in range(len(parts) - 1, -1, -1):  # pyright: ignore[reportUnknownArgumentType]
-        part: Json = parts[n]
-        if dialect.markable(message, part):
-            return {
-                **message,
-                "content": [*parts[:n], mark_part(dialect, part, value), *parts[n + 1 :]],
-            }
+    content: Any = message.get("content")
+    parts: list[Json] = list(content) if is_list(content) else []
+    for n in range(len(parts) - 1, -1, -1):
+        if dialect.markable(message, parts[n]):
+            parts[n] = mark_part(dialect, parts[n], value)
+            return {**message, "content": parts}
     return message

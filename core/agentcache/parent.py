@@ -8,11 +8,13 @@ from typing import Any
 
 from agentcache.blocks import Block, dumps, estimate_tokens
 from agentcache.dialects import Dialect, Json, dialect
+from agentcache.dialects.base import strip_marks
 from agentcache.errors import OptionError, ToolConflictError
 from agentcache.layout import Trunk, trunk_texts
+from agentcache.marks import mark_value
 from agentcache.rules import Rule, Ttl
 
-__all__ = ["CacheDomain", "Parent", "freeze", "union_tools"]
+__all__ = ["CacheDomain", "Parent", "checked_context", "freeze", "tool_text", "union_tools"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Parent:
     """Everything forks share, as values that cannot change.
 
     `tools` are the JSON texts of the union in wire form and order, `params` the rendering
-    parameters as (name, JSON), `canonical` the tools whose description may differ between agents.
+    parameters as (name, JSON), `canonical` the tools whose description may differ between agents,
+    `before` the number of context texts before the latest growth.
     """
 
     dialect: Dialect
@@ -55,11 +58,20 @@ class Parent:
     params: tuple[tuple[str, str], ...]
     canonical: frozenset[str]
     ttl: Ttl
+    before: int | None = None
 
     @property
     def trunk(self) -> Trunk:
         """Fresh copies of what stands in front of every fork."""
-        return Trunk(tuple(json.loads(t) for t in self.tools), self.system, self.context)
+        tools = tuple(json.loads(t) for t in self.tools)
+        return Trunk(tools, self.system, self.context, self.before)
+
+    @property
+    def mark(self) -> Json:
+        """The mark on the last shared block; empty where this family or this wire has none."""
+        if not self.rule.marks or self.dialect.mark_key != self.rule.mark_key:
+            return {}
+        return mark_value(self.dialect, self.ttl, default=self.ttl == self.rule.ttl)
 
     @property
     def tool_names(self) -> tuple[str, ...]:
@@ -72,16 +84,21 @@ class Parent:
 
     def extended(self, *texts: str) -> "Parent":
         """Return the parent with more shared context appended; all earlier forks stay valid."""
-        return replace(self, context=(*self.context, *texts))
+        if not texts:
+            return self
+        context = (*self.context, *checked_context(texts))
+        return replace(self, context=context, before=len(self.context))
 
     def digest(self) -> str:
-        """Stable digest of the parent's blocks and cache domain."""
+        """Stable digest of the parent's blocks, frozen parameters and cache domain."""
         state = hashlib.blake2b(digest_size=12)
         domain = self.domain
         for text in (domain.provider, domain.model, domain.base_url, domain.organisation):
             state.update(text.encode() + b"\x1f")
+        for name, value in self.params:  # also those that render nowhere, such as a cache salt
+            state.update(f"{name}={value}\x1f".encode("utf-8", "surrogatepass"))
         for block in self.blocks():
-            state.update(block.identity.encode() + b"\x1e")
+            state.update(block.identity.encode("utf-8", "surrogatepass") + b"\x1e")
         return state.hexdigest()
 
     def request(self) -> Json:
@@ -89,15 +106,12 @@ class Parent:
         trunk, wire = self.trunk, self.dialect
         texts = [trunk.system] if trunk.system else []
         shared = list(trunk_texts(trunk.context))
-        lead: list[Json] = []
         if wire.context_in == "system":
             texts, shared = [*texts, *shared], []
-        if shared:
-            content = [{"type": wire.text_type, "text": text} for text in shared]
-            lead = [{"role": "user", "content": content}]
-        system = [{"type": wire.text_type, "text": text} for text in texts]
+        lead: list[Json] = [{"type": wire.text_type, "text": text} for text in shared]
+        system: list[Json] = [{"type": wire.text_type, "text": text} for text in texts]
         rest = {name: json.loads(value) for name, value in self.params}
-        return wire.join(rest, trunk.tools, system, lead)
+        return wire.join(rest, trunk.tools, system, wire.opened(lead, ()))
 
     def blocks(self) -> tuple[Block, ...]:
         """The parent's blocks, in the order the provider hashes them."""
@@ -130,20 +144,29 @@ def freeze(  # noqa: PLR0913 - a parent is all of these
 
     """
     wire = dialect(dialect_name)
-    if isinstance(context, str):
-        raise OptionError(f"context={context[:40]!r}... is a string; pass a list of strings.")
-    keep = {k: v for k, v in (params or {}).items() if k in rule.freeze and k not in _BULK}
+    frozen = {*rule.freeze, *wire.rendered} - _BULK
+    keep = {k: v for k, v in (params or {}).items() if k in frozen and k not in rule.single_shot}
     return Parent(
         wire,
         rule,
         domain,
         system,
-        tuple(context),
+        checked_context(context),
         tuple(dumps(t) for t in union_tools(dialect_name, {"parent": tools}, canonical)),
         tuple((k, dumps(v)) for k, v in keep.items()),
         frozenset(canonical),
-        _ttl(rule, ttl),
+        _ttl(rule, ttl, wire),
     )
+
+
+def checked_context(context: Sequence[str]) -> tuple[str, ...]:
+    """Return the texts as a tuple; raises OptionError for a bare string or what is no text."""
+    if isinstance(context, str):
+        raise OptionError(f"context={context[:40]!r} is a string; pass a list: context=[text].")
+    for n, text in enumerate(context):
+        if not isinstance(text, str) or not text:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(f"context[{n}] = {text!r:.60} is not a text. Pass non-empty strings.")
+    return tuple(context)
 
 
 _BULK = frozenset({"tools", "system", "messages", "input", "instructions", "prompt_cache_key"})
@@ -156,14 +179,15 @@ def union_tools(
 ) -> list[Json]:
     """Union of several agents' wire tools, ordered by name once and for all.
 
-    Raises ToolConflictError where two define one name differently, unless it is `canonical`: then
-    the first definition is frozen, and each fork's tail holds its own.
+    Cache marks on tools are dropped: the parent's own mark covers them. Raises ToolConflictError
+    where two define one name differently, unless it is `canonical`: then the first definition is
+    frozen, and each fork's tail holds its own.
     """
     wire = dialect(dialect_name)
     found: dict[str, tuple[str, str]] = {}
     for owner, tools in owned.items():
         for tool in tools:
-            name, text = wire.tool_name(tool), dumps(tool)
+            name, text = wire.tool_name(tool), tool_text(wire, tool)
             first, was = found.setdefault(name, (owner, text))
             if was != text and name not in canonical:
                 raise ToolConflictError(
@@ -173,15 +197,23 @@ def union_tools(
     return [json.loads(found[name][1]) for name in sorted(found)]
 
 
+def tool_text(wire: Dialect, tool: Mapping[str, Any]) -> str:
+    """One tool definition as sent, without its cache mark."""
+    return dumps(strip_marks(dict(tool), wire.mark_key)[0])
+
+
 def _shorten(text: str, limit: int = 160) -> str:
     return text if len(text) <= limit else text[:limit] + "..."
 
 
-def _ttl(rule: Rule, name: str | None) -> Ttl:
+def _ttl(rule: Rule, name: str | None, wire: Dialect) -> Ttl:
     if name is None:
         return rule.ttl
-    for ttl in rule.ttls:
+    offered = [t for t in rule.ttls if not t.dialects or wire.name in t.dialects]
+    for ttl in offered:
         if ttl.name == name:
             return ttl
-    known = ", ".join(repr(t.name) for t in rule.ttls) or "none"
-    raise OptionError(f"ttl={name!r} is not offered by {rule.title!r}. Offered: {known}.")
+    known = ", ".join(repr(t.name) for t in offered) or "none"
+    raise OptionError(
+        f"ttl={name!r} is not offered by {rule.title!r} over {wire.name}. Offered: {known}."
+    )

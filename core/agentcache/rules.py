@@ -28,11 +28,15 @@ class Source(_Row):
 
 
 class Ttl(_Row):
-    """One lifetime an entry may have; `write_multiplier` is the price of a written token."""
+    """One lifetime an entry may have; `write_multiplier` is the price of a written token.
+
+    `dialects` names the wires that offer it, where not all do.
+    """
 
     name: str
     seconds: float
     write_multiplier: float = 1.0
+    dialects: tuple[str, ...] = ()
 
 
 class Affinity(_Row):
@@ -48,11 +52,13 @@ class Rule(_Row):
     `matching`: `prefix` finds the longest common prefix, `breakpoint` only what a marked request
     wrote, `units` only where an earlier request ended, `handle` a named cache object, `block` whole
     engine blocks, `slot` the live prompt of one engine slot, `none` nothing.
+    `mark_key` is the key under which a part carries a mark.
     `min_tokens` is the shortest prefix that is cached; reads are reported in multiples of
     `granularity`. `freeze` lists the parameters that must be equal in all forks,
     `messages_level` those that invalidate only what comes after tools and system. `restrict` lists
     the ways to restrict tools that leave the prefix alone. `billed` is false where no price per
-    token is known.
+    token is known. With `new_message` a fork's tail must be a message of its own; elsewhere it
+    shares the trunk's, because some chat templates insist on alternating roles.
     """
 
     id: str
@@ -63,6 +69,7 @@ class Rule(_Row):
     matching: Literal["prefix", "breakpoint", "units", "handle", "block", "slot", "none"]
     automatic: bool = True
     marks: bool = False
+    mark_key: str = ""
     marks_max: int = 0
     lookback: int | None = None
     min_tokens: int = 0
@@ -77,6 +84,7 @@ class Rule(_Row):
     restrict: tuple[Literal["none", "allowed_tools"], ...] = ()
     freeze: tuple[str, ...] = ()
     messages_level: tuple[str, ...] = ()
+    new_message: bool = False
     single_shot: dict[str, Any] = Field(default_factory=dict)
     prewarm: str | None = None
     diagnostics: str | None = None

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, cast
 
 __all__ = ["Usage"]
+
+_OPENAI_TTLS: Final = {"30m": "ttl_30m_tokens", "12h": "ttl_12h_tokens"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +25,14 @@ class Usage:
 
     @property
     def fresh_tokens(self) -> int | None:
-        """Input tokens neither read from nor written to a cache; None if the total is unknown."""
-        if self.input_tokens is None:
+        """Input tokens neither read from nor written to a cache; None where that is unknown.
+
+        A provider that reports reads and no writes bills no writes: they count as fresh.
+        """
+        if self.input_tokens is None or self.cached_tokens is None:
             return None
-        return self.input_tokens - (self.cached_tokens or 0) - (self.cache_write_tokens or 0)
+        fresh = self.input_tokens - self.cached_tokens - (self.cache_write_tokens or 0)
+        return fresh if fresh >= 0 else None  # a payload that contradicts itself tells nothing
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any] | None) -> "Usage":
@@ -50,21 +56,35 @@ def _int(value: Any) -> int | None:
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
+def _first(*values: Any) -> int | None:
+    return next((n for value in values if (n := _int(value)) is not None), None)
+
+
 def _details(payload: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = payload.get(key)
-    return found if isinstance(found, Mapping) else {}  # pyright: ignore[reportUnknownVariableType]
+    found: Any = payload.get(key)
+    return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
 
 
 def _chat(payload: Mapping[str, Any]) -> Usage:
     details = _details(payload, "prompt_tokens_details")
-    cached = _int(details.get("cached_tokens"))
-    if cached is None:  # DeepSeek, Moonshot
-        cached = _int(payload.get("prompt_cache_hit_tokens", payload.get("cached_tokens")))
-    write = _int(details.get("cache_write_tokens"))
-    if write is None:  # Qwen
-        write = _int(details.get("cache_creation_input_tokens"))
+    cached = _first(
+        details.get("cached_tokens"),
+        payload.get("prompt_cache_hit_tokens"),  # DeepSeek
+        payload.get("cached_tokens"),  # Moonshot
+        payload.get("cache_read_input_tokens"),  # Databricks, LiteLLM
+    )
+    write = _first(
+        details.get("cache_write_tokens"),
+        details.get("cache_creation_input_tokens"),  # Qwen
+        payload.get("cache_creation_input_tokens"),  # Databricks, LiteLLM
+    )
+    split = _details(details, "cache_write_tokens_details")
     return Usage(
-        _int(payload.get("prompt_tokens")), cached, write, _int(payload.get("completion_tokens"))
+        _int(payload.get("prompt_tokens")),
+        cached,
+        write,
+        _int(payload.get("completion_tokens")),
+        _split(split, _OPENAI_TTLS),
     )
 
 
@@ -76,7 +96,7 @@ def _responses(payload: Mapping[str, Any]) -> Usage:
         _int(details.get("cached_tokens")),
         _int(details.get("cache_write_tokens")),
         _int(payload.get("output_tokens")),
-        _split(split, {"30m": "ttl_30m_tokens", "12h": "ttl_12h_tokens"}),
+        _split(split, _OPENAI_TTLS),
     )
 
 

@@ -1,6 +1,6 @@
 """wrap, unwrap, wrapped, report, session: one call for every framework."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -96,7 +96,7 @@ def unwrap(x: T) -> T:
 
 
 @contextmanager
-def wrapped(x: T, **options: Any) -> Iterator[T]:
+def wrapped(x: T, **options: Any) -> Generator[T]:
     """Wrap `x` for a `with` block and restore it after; takes the options of `wrap`."""
     forked = wrap(x, **options)
     try:

@@ -22,7 +22,12 @@ CALL = {
 
 
 def tool(name: str) -> dict[str, Any]:
-    properties = {"query": {"type": "string"}, "path": {"type": "string"}}
+    properties = {
+        "query": {"type": "string"},
+        "path": {"type": "string"},
+        "only": {"type": "array", "items": {"type": "string"}},
+        "limit": {"type": "integer"},
+    }
     parameters = {"type": "object", "properties": properties}
     function = {"name": name, "description": f"Use {name} well.", "parameters": parameters}
     return {"type": "function", "function": function}
@@ -131,7 +136,7 @@ def test_a_json_schema_is_answered_with_valid_json(engine: Engine) -> None:
 
 
 def test_seven_tools_and_an_own_answer_fit_into_one_file() -> None:
-    tools = [ToolCue(f"tool_{number}", {"number": number}) for number in range(7)]
+    tools = [ToolCue(f"tool_{number}", {"limit": number}) for number in range(7)]
     union = [tool(cue.name) for cue in tools]
     tail = {"role": "user", "content": "Use only `tool_6`."}
     with serve(tools=tools, final_text="Done, said the agent.", context=2048) as engine:

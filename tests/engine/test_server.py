@@ -134,7 +134,7 @@ def test_every_slot_gets_the_whole_context() -> None:
 
 def test_an_empty_slot_is_not_copied() -> None:
     with serve(slots=2, context=512) as engine:
-        with pytest.raises(EngineError, match="Slot 0 of .* is empty"):
+        with pytest.raises(EngineError, match=r"Slot 0 of .* is empty"):
             engine.slot_copy(0, [1])
         with pytest.raises(EngineError, match="holds a prompt of 1 tokens"):
             engine.fan_out()
@@ -159,14 +159,14 @@ def test_a_stopped_engine_answers_no_more() -> None:
 
 def test_a_missing_model_file_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "missing.gguf"
-    with pytest.raises(EngineError, match="missing.gguf"), serve(missing):
+    with pytest.raises(EngineError, match=r"missing\.gguf"), serve(missing):
         pass
 
 
 def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
     other = tmp_path / "other.gguf"
     other.write_text("not a model")
-    with pytest.raises(EngineError, match="other.gguf"), serve(other):
+    with pytest.raises(EngineError, match=r"other\.gguf"), serve(other):
         pass
 
 

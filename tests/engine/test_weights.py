@@ -65,7 +65,7 @@ def test_another_file_than_expected_is_not_kept(tmp_path: Path) -> None:
 
 def test_a_failed_download_says_why_and_what_to_do(pip: Any, tmp_path: Path) -> None:
     pip.side_effect = lambda command, **_: CompletedProcess(command, 1, "", "ERROR: no network\n")
-    with pytest.raises(EngineError, match="no network.*Check the network") as caught:
+    with pytest.raises(EngineError, match=r"no network.*Check the network") as caught:
         smollm2(tmp_path, print)
     assert "pass its path" in str(caught.value)
 
@@ -95,5 +95,5 @@ def test_without_pip_and_uv_the_cure_is_named(tmp_path: Path, mocker: MockerFixt
 @pytest.mark.usefixtures("pip", "expected")
 def test_a_full_disk_names_the_folder(tmp_path: Path, mocker: MockerFixture) -> None:
     mocker.patch.object(weights.Path, "open", side_effect=OSError(28, "No space left on device"))
-    with pytest.raises(EngineError, match="No space left.*cache_dir"):
+    with pytest.raises(EngineError, match=r"No space left.*cache_dir"):
         smollm2(tmp_path, print)

@@ -10,6 +10,7 @@ from agentcache.loopback.chat_turn import chat_turn
 from agentcache.loopback.instances import instance
 from agentcache.loopback.messages_turn import messages_turn
 from agentcache.loopback.responses_turn import responses_turn
+from agentcache.loopback.wire import Refusal
 
 TOOL = {"type": "function", "function": {"name": "search", "parameters": {}}}
 RESULT = {"role": "tool", "tool_call_id": "c", "content": "found"}
@@ -78,6 +79,25 @@ def test_a_forced_tool_is_called_by_every_script_that_decides():
     choice = {"type": "function", "function": {"name": "search"}}
     asked = turn(("user", "x"), tools=[TOOL], tool_choice=choice)
     assert echo(asked) == agent(asked) == Answer(tool_calls=(ToolCall("search", {}),))
+
+
+@pytest.mark.parametrize(
+    ("read", "body"),
+    [
+        (chat_turn, {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": []}}),
+        (
+            responses_turn,
+            {"tool_choice": {"type": "allowed_tools", "allowed_tools": {"tools": []}}},
+        ),
+        (chat_turn, {"tool_choice": {"type": "function", "function": {"name": "gone"}}}),
+        (responses_turn, {"tool_choice": {"type": "function", "name": "gone"}}),
+        (messages_turn, {"tool_choice": {"type": "tool", "name": "gone"}}),
+    ],
+)
+def test_a_tool_choice_of_the_other_api_or_of_no_tool_is_refused(read, body):
+    """Chat nests allowed_tools, Responses keeps it flat."""
+    with pytest.raises(Refusal, match=r"tool_choice|not found"):
+        read(body, "m")
 
 
 def test_all_three_apis_give_the_same_turn():

@@ -4,16 +4,20 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from agentcache.dialects.anthropic_messages import AnthropicMessages
-from agentcache.dialects.base import Dialect, Json, Parts
+from agentcache.dialects.base import Dialect, Json, Parts, is_json
 from agentcache.dialects.openai_chat import OpenAIChat, OpenAIChatText
 from agentcache.dialects.openai_responses import OpenAIResponses
 from agentcache.errors import OptionError
 
 __all__ = ["DIALECTS", "Dialect", "Json", "Parts", "dialect", "dialect_of"]
 
-DIALECTS: Final[Mapping[str, Dialect]] = {
-    d.name: d for d in (OpenAIChat(), OpenAIChatText(), OpenAIResponses(), AnthropicMessages())
-}
+_ALL: Final[tuple[Dialect, ...]] = (
+    OpenAIChat(),
+    OpenAIChatText(),
+    OpenAIResponses(),
+    AnthropicMessages(),
+)
+DIALECTS: Final[Mapping[str, Dialect]] = {d.name: d for d in _ALL}
 
 
 def dialect(name: str) -> Dialect:
@@ -28,8 +32,9 @@ def dialect(name: str) -> Dialect:
 def dialect_of(request: Mapping[str, Any]) -> Dialect:
     """Guess a request's dialect from its shape.
 
-    `input` is Responses; a top-level `system`, Anthropic tool or content shapes are Anthropic;
-    anything else with `messages` is Chat. Raises OptionError if it is none of them.
+    `input` is Responses; a top-level `system` or `stop_sequences`, Anthropic's shape of a tool, or
+    a Claude model with `max_tokens` is Anthropic; anything else with `messages` is Chat. Raises
+    OptionError if it is none of them.
     """
     if "input" in request:
         return DIALECTS["openai.responses"]
@@ -40,7 +45,7 @@ def dialect_of(request: Mapping[str, Any]) -> Dialect:
     anthropic = (
         "system" in request
         or "stop_sequences" in request
-        or any("input_schema" in t for t in tools)
+        or any(is_json(tool) and "input_schema" in tool for tool in tools)
         or (str(request.get("model", "")).startswith("claude") and "max_tokens" in request)
     )
     return DIALECTS["anthropic.messages" if anthropic else "openai.chat"]

@@ -3,13 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Final, Literal, Protocol, TypeGuard, cast
 
 from agentcache.blocks import Block, dumps
 
-__all__ = ["Dialect", "Json", "Parts", "strip_marks"]
+__all__ = ["Dialect", "Json", "Parts", "is_json", "is_list", "role_of", "strip_marks"]
 
 Json = dict[str, Any]
+_ORDER: Final = "*order"
+_CUT: Final = ("tools", "system", "messages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,16 @@ class Dialect(Protocol):
     """One API's way of writing a request.
 
     `text_type` is the type of a text part, `mark_key` the key under which a part carries a cache
-    mark, `context_in` where shared context stands so that no fork's own settings invalidate it.
+    mark, `rendered` the parameters that render ahead of everything else, `messages_key` the key of
+    the messages, `context_in` where shared context stands so that no fork's own settings
+    invalidate it.
     """
 
     name: str
     text_type: str
     mark_key: str
+    messages_key: str
+    rendered: tuple[str, ...]
     context_in: Literal["system", "user"]
 
     def split(self, request: Mapping[str, Any]) -> Parts:
@@ -46,6 +52,10 @@ class Dialect(Protocol):
         messages: Sequence[Json],
     ) -> Json:
         """Put a request together; `system` are text parts."""
+        ...
+
+    def opened(self, opening: Sequence[Json], messages: Sequence[Json]) -> list[Json]:
+        """Put user text parts in front of messages, in the same shape whatever follows."""
         ...
 
     def blocks(self, request: Mapping[str, Any]) -> tuple[Block, ...]:
@@ -75,10 +85,30 @@ class Dialect(Protocol):
 class BlockCutter:
     """The block arithmetic that all dialects share; a dialect names its keys."""
 
+    text_type: str
     mark_key: str
     rendered: tuple[str, ...]
     system_key: str
     messages_key: str
+
+    def opened(self, opening: Sequence[Json], messages: Sequence[Json]) -> list[Json]:
+        """Put user text parts in front of messages, joined to a first message of the user's.
+
+        A message with keys of its own (`name`, `id`, `type`) stays apart: joined, it would give the
+        shared parts its envelope, and they would differ from the parent's.
+        """
+        if not opening:
+            return list(messages)
+        first = messages[0] if messages else {}
+        joins = is_json(first) and set(first) == {"role", "content"} and first["role"] == "user"
+        own = self._parts(first["content"]) if joins else None
+        content = [*opening, *(own or [])]
+        return [{"role": "user", "content": content}, *(messages if own is None else messages[1:])]
+
+    def _parts(self, content: Any) -> list[Json] | None:
+        if isinstance(content, str):
+            return [{"type": self.text_type, "text": content}] if content else []
+        return content if is_list(content) else None
 
     def markable(self, message: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
         """Whether a part may carry a mark."""
@@ -87,21 +117,22 @@ class BlockCutter:
     def blocks(self, request: Mapping[str, Any]) -> tuple[Block, ...]:
         """Cut a request into blocks, in the order the provider hashes them."""
         big = {"tools", self.system_key, self.messages_key}
-        params = [k for k in request if k not in big and k in self.rendered]
+        params = [k for k in self.rendered if k in request]
         free = [k for k in request if k not in big and k not in self.rendered]
         out = [Block("params", k, dumps(request[k])) for k in params]
-        out += self._list("tools", "tools", request)
-        if self.system_key != self.messages_key and self.system_key in request:
-            out += self._system(request[self.system_key])
-        out += self._messages(request)
+        out += self._list("tools", "tools", request.get("tools"))
+        if self.system_key != self.messages_key:
+            out += self._system(request.get(self.system_key))
+        out += self._messages(request.get(self.messages_key))
         out += [Block("free", k, dumps(request[k])) for k in free]
-        order = {key: str(n) for n, key in enumerate(request)}
-        return (*out, Block("free", "*order", dumps(list(order))))
+        # Keys in sending order, with the value of those that were cut into no block at all.
+        found = {*params, *free, *(b.path.partition("[")[0] for b in out if b.section in _CUT)}
+        order = [[k] if k in found else [k, v] for k, v in request.items()]
+        return (*out, Block("free", _ORDER, dumps(order), role=_ORDER))
 
-    def _list(self, section: Literal["tools", "system"], key: str, request: Any) -> list[Block]:
-        values = cast("Sequence[Json]", request.get(key) or ())
+    def _list(self, section: Literal["tools", "system"], key: str, values: Any) -> list[Block]:
         out: list[Block] = []
-        for n, value in enumerate(values):
+        for n, value in enumerate(_rows(values)):
             body, mark = strip_marks(value, self.mark_key)
             out.append(Block(section, f"{key}[{n}]", dumps(body), mark=mark))
         return out
@@ -109,28 +140,27 @@ class BlockCutter:
     def _system(self, system: Any) -> list[Block]:
         if isinstance(system, str):
             return [Block("system", self.system_key, dumps(system), role="system", markable=False)]
-        return self._list("system", self.system_key, {self.system_key: system})
+        return self._list("system", self.system_key, system)
 
-    def _messages(self, request: Mapping[str, Any]) -> list[Block]:
-        value = request.get(self.messages_key)
-        if isinstance(value, str):
-            return [Block("messages", self.messages_key, dumps(value), "user", markable=False)]
+    def _messages(self, messages: Any) -> list[Block]:
+        if isinstance(messages, str):
+            return [Block("messages", self.messages_key, dumps(messages), "user", markable=False)]
         out: list[Block] = []
-        for n, message in enumerate(cast("Sequence[Json]", value or ())):
+        for n, message in enumerate(_rows(messages)):
             out += self._message(f"{self.messages_key}[{n}]", message)
         return out
 
-    def _message(self, path: str, message: Json) -> list[Block]:
-        role = str(message.get("role", message.get("type", "")))
-        content = message.get("content")
-        if not isinstance(content, list) or not content:
-            may = role not in {"assistant"} and isinstance(content, str)
+    def _message(self, path: str, message: Any) -> list[Block]:
+        role = role_of(message)
+        content: Any = message.get("content") if is_json(message) else None
+        if not is_list(content) or not content:
+            may = role != "assistant" and isinstance(content, str)
             return [Block("messages", path, dumps(message), role, markable=may)]
         envelope = dumps({**message, "content": None})
         out: list[Block] = []
-        for n, part in enumerate(cast("list[Json]", content)):
+        for n, part in enumerate(content):
             body, mark = strip_marks(part, self.mark_key)
-            may = self.markable(message, part)
+            may = is_json(part) and self.markable(message, part)
             here = f"{path}.content[{n}]"
             out.append(Block("messages", here, dumps(body), role, mark, envelope, may))
         return out
@@ -138,16 +168,16 @@ class BlockCutter:
     def request(self, blocks: Sequence[Block]) -> Json:
         """Put blocks back together: the inverse of `blocks`, byte for byte."""
         found: Json = {}
-        order: list[str] = []
+        order: list[list[Any]] = []
         for block in blocks:
             value = json.loads(block.json)
-            if block.path == "*order":
+            if block.role == _ORDER:
                 order = value
             elif block.section in ("params", "free"):
                 found[block.path] = value
             else:
                 self._put(found, block, value)
-        return {key: found.get(key, []) for key in order}
+        return {key: literal[0] if literal else found[key] for key, *literal in order}
 
     def _put(self, found: Json, block: Block, value: Any) -> None:
         key = block.path.partition("[")[0]
@@ -165,11 +195,30 @@ class BlockCutter:
         rows[-1]["content"].append(value)
 
 
+def is_json(value: object) -> TypeGuard[Json]:
+    """Whether a value is a plain JSON object, not an SDK's own."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Whether a value is a plain JSON array."""
+    return isinstance(value, list)
+
+
+def role_of(message: object) -> str:
+    """Role of a message; the type of an item that has none."""
+    return str(message.get("role", message.get("type", ""))) if is_json(message) else ""
+
+
+def _rows(value: object) -> list[Any]:
+    return list(cast("Sequence[Any]", value)) if isinstance(value, list | tuple) else []
+
+
 def strip_marks(part: Any, mark_key: str) -> tuple[Any, str]:
     """Split a part into itself without its mark, and the mark as JSON with its key position."""
-    if not isinstance(part, dict) or mark_key not in part:
-        return part, ""
-    body = cast("Json", part)
+    body: Any = part
+    if not is_json(body) or mark_key not in body:
+        return body, ""
     position = list(body).index(mark_key)
     return (
         {k: v for k, v in body.items() if k != mark_key},

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from agentcache.dialects.base import BlockCutter, Json, Parts
+from agentcache.dialects.base import BlockCutter, Json, Parts, is_json, role_of
 
 __all__ = ["OpenAIChat", "OpenAIChatText", "texts_of"]
 
@@ -33,7 +33,7 @@ class OpenAIChat(BlockCutter):
         """Take a request apart; the leading system or developer messages are its system text."""
         messages: list[Json] = list(request.get("messages") or ())
         lead = 0
-        while lead < len(messages) and messages[lead].get("role") in _SYSTEM_ROLES:
+        while lead < len(messages) and role_of(messages[lead]) in _SYSTEM_ROLES:
             lead += 1
         system = tuple(t for m in messages[:lead] for t in texts_of(m.get("content")))
         rest = {k: v for k, v in request.items() if k not in {"messages", "tools"}}
@@ -72,7 +72,7 @@ class OpenAIChat(BlockCutter):
 
 
 class OpenAIChatText(OpenAIChat):
-    """Dialect `openai.chat.text`: Chat messages whose content is plain text, one per part.
+    """Dialect `openai.chat.text`: what is added to Chat messages is plain text, one per message.
 
     For model classes that take messages but may not know content parts; it carries no marks.
     """
@@ -87,26 +87,20 @@ class OpenAIChatText(OpenAIChat):
         system: Sequence[Json],
         messages: Sequence[Json],
     ) -> Json:
-        """Put a request together, every text part a message of its own."""
+        """Put a request together, every shared text a message of its own."""
         lead = [{"role": "system", "content": part["text"]} for part in system]
-        body: Json = {**rest, "messages": [*lead, *(m for one in messages for m in _flat(one))]}
+        body: Json = {**rest, "messages": [*lead, *messages]}
         if tools:
             body["tools"] = list(tools)
         return body
 
-
-def _flat(message: Json) -> list[Json]:
-    content: Any = message.get("content")
-    if not isinstance(content, list):
-        return [message]
-    parts: list[Json] = content
-    if any(set(part) != {"type", "text"} for part in parts):
-        return [message]
-    return [{**message, "content": part["text"]} for part in parts]
+    def opened(self, opening: Sequence[Json], messages: Sequence[Json]) -> list[Json]:
+        """Put user texts in front of messages, which stay exactly as they are."""
+        return [*({"role": "user", "content": part["text"]} for part in opening), *messages]
 
 
 def texts_of(content: Any) -> list[str]:
     """Text of a message content, be it a string or a list of parts."""
     if isinstance(content, str):
         return [content]
-    return [str(p.get("text", "")) for p in content or () if isinstance(p, dict)]  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+    return [str(part.get("text", "")) for part in content or () if is_json(part)]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from agentcache.dialects.base import BlockCutter, Json, Parts
+from agentcache.dialects.base import BlockCutter, Json, Parts, role_of
 from agentcache.dialects.openai_chat import texts_of
 
 __all__ = ["OpenAIResponses"]
@@ -38,7 +38,7 @@ class OpenAIResponses(BlockCutter):
             [{"role": "user", "content": value}] if isinstance(value, str) else list(value)
         )
         lead = 0
-        while lead < len(items) and items[lead].get("role") in ("system", "developer"):
+        while lead < len(items) and role_of(items[lead]) in ("system", "developer"):
             lead += 1
         instructions = request.get("instructions")
         system = [instructions] if isinstance(instructions, str) and instructions else []

@@ -3,6 +3,7 @@
 from typing import Any
 
 from agentcache.loopback.chat_request import KINDS, output_schema
+from agentcache.loopback.tool_choice import tool_choice
 from agentcache.loopback.values import Said, Tool, ToolResult, Turn
 from agentcache.loopback.wire import entries, mapping, text_in
 
@@ -22,7 +23,8 @@ def chat_turn(body: dict[str, Any], model: str) -> Turn:
             results = []
         said.append(Said(role, text))
     offered = tuple(_tools(body))
-    callable_tools, forced = _choice(body.get("tool_choice"), [tool.name for tool in offered])
+    names = [tool.name for tool in offered]
+    callable_tools, forced = tool_choice(body.get("tool_choice"), names, nested=True)
     schema = mapping(output_schema(body))
     return Turn(
         "openai.chat",
@@ -45,21 +47,3 @@ def _tools(body: dict[str, Any]) -> list[Tool]:
         for each in functions
         if each.get("name")
     ]
-
-
-def _choice(choice: object, names: list[str]) -> tuple[tuple[str, ...], str | None]:
-    if choice == "none":
-        return (), None
-    if choice == "required":
-        return tuple(names), ""
-    found = mapping(choice)
-    if found.get("type") == "function":
-        return tuple(names), str(mapping(found.get("function")).get("name"))
-    if found.get("type") == "allowed_tools":
-        allowed = mapping(found.get("allowed_tools"))
-        kept = [
-            mapping(mapping(t).get("function")).get("name") for t in entries(allowed.get("tools"))
-        ]
-        callable_tools = tuple(name for name in names if name in kept)
-        return callable_tools, "" if allowed.get("mode") == "required" else None
-    return tuple(names), None

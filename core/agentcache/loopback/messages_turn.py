@@ -3,7 +3,7 @@
 from typing import Any
 
 from agentcache.loopback.values import Said, Tool, ToolResult, Turn
-from agentcache.loopback.wire import entries, mapping, text_in
+from agentcache.loopback.wire import Refusal, entries, mapping, text_in
 
 __all__ = ["messages_turn"]
 
@@ -30,6 +30,8 @@ def messages_turn(body: dict[str, Any], model: str) -> Turn:
     names = tuple(tool.name for tool in offered)
     choice = mapping(body.get("tool_choice"))
     kind = choice.get("type")
+    if kind == "tool" and choice.get("name") not in names:
+        raise Refusal(f"Tool '{choice.get('name')}' not found in provided tools")
     forced = {"any": "", "tool": str(choice.get("name"))}.get(str(kind))
     config = mapping(mapping(body.get("output_config")).get("format") or body.get("output_format"))
     schema = mapping(config.get("schema")) or None

@@ -3,6 +3,7 @@
 from typing import Any
 
 from agentcache.loopback.responses_request import CALLS, RESULTS, input_items, output_schema
+from agentcache.loopback.tool_choice import tool_choice
 from agentcache.loopback.values import Said, Tool, ToolResult, Turn
 from agentcache.loopback.wire import entries, mapping, text_in
 
@@ -27,7 +28,8 @@ def responses_turn(body: dict[str, Any], model: str) -> Turn:
                 results = []
             said.append(Said(role, text_in(item.get("content"))))
     offered = tuple(_tools(body))
-    callable_tools, forced = _choice(body.get("tool_choice"), [tool.name for tool in offered])
+    names = [tool.name for tool in offered]
+    callable_tools, forced = tool_choice(body.get("tool_choice"), names, nested=False)
     return Turn(
         "openai.responses",
         model,
@@ -49,21 +51,6 @@ def _tools(body: dict[str, Any]) -> list[Tool]:
     ]
     functions = [mapping(tool) for tool in offered if mapping(tool).get("type") == "function"]
     return [Tool(str(each["name"]), mapping(each.get("parameters"))) for each in functions]
-
-
-def _choice(choice: object, names: list[str]) -> tuple[tuple[str, ...], str | None]:
-    if choice == "none":
-        return (), None
-    if choice == "required":
-        return tuple(names), ""
-    found = mapping(choice)
-    if found.get("type") == "function":
-        return tuple(names), str(found.get("name"))
-    if found.get("type") == "allowed_tools":
-        kept = [mapping(tool).get("name") for tool in entries(found.get("tools"))]
-        callable_tools = tuple(name for name in names if name in kept)
-        return callable_tools, "" if found.get("mode") == "required" else None
-    return tuple(names), None
 
 
 def _latest_schema(body: dict[str, Any]) -> dict[str, Any] | None:

@@ -103,7 +103,8 @@ def serve(
 
 @contextmanager
 def _bound(port: int) -> Generator[socket.socket, None, None]:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as bound:
+    # The protocol is named because asyncio switches Nagle's delay off only where it is.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind(("127.0.0.1", port))

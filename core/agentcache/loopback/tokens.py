@@ -29,6 +29,6 @@ def pieces(text: str) -> tuple[str, ...]:
     The pieces joined are the text. CJK and other scripts count one piece per character.
 
     >>> pieces("Translate this, please")
-    ('Transl', 'ate', ' this', ',', ' pleas', 'e')
+    ('Transl', 'ate', ' this', ',', ' please')
     """
     return tuple(_PIECE.findall(text))
