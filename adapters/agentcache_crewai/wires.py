@@ -45,9 +45,7 @@ class Wire:
     def domain(self, llm: BaseLLM, rule: Rule) -> CacheDomain:
         """Whose cache the model's calls can share."""
         secrets = (llm.api_key, getattr(llm, "organization", None), getattr(llm, "project", None))
-        return CacheDomain(
-            rule.provider, llm.model, base_url_of(llm), CacheDomain.digest(*secrets)
-        )
+        return CacheDomain(rule.provider, llm.model, base_url_of(llm), CacheDomain.digest(*secrets))
 
     def tools(self, llm: Any, schemas: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """CrewAI's tool schemas as this class would send them."""
@@ -55,13 +53,13 @@ class Wire:
             return []
         if not self.native:
             return [dict(schema) for schema in schemas]
-        return list(llm._convert_tools_for_interference(list(schemas)))  # noqa: SLF001
+        return list(llm._convert_tools_for_interference(list(schemas)))
 
     def params(self, llm: Any) -> dict[str, Any]:
         """The parameters that this model sends with every request, without sending one."""
         if not self.native:
             return {}
-        return dict(llm._prepare_completion_params(list(_PROBE)))  # noqa: SLF001
+        return dict(llm._prepare_completion_params(list(_PROBE)))
 
 
 def wire_of(llm: BaseLLM) -> Wire:
@@ -92,7 +90,7 @@ def fit_sdk(wire: Wire, params: dict[str, Any], before: Mapping[str, Any]) -> di
     extra = {k: v for k, v in params.items() if k not in before and known and k not in known}
     if not extra:
         return params
-    body = {**(params.get("extra_body") or {}), **extra}
+    body: dict[str, Any] = {**(params.get("extra_body") or {}), **extra}
     return {**{k: v for k, v in params.items() if k not in extra}, "extra_body": body}
 
 

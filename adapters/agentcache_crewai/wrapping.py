@@ -19,8 +19,9 @@ from agentcache.errors import (
 from agentcache.parent import CacheDomain, freeze, union_tools
 from agentcache.rules import Rule
 from agentcache.sessions import Fork, Session
-from agentcache_crewai.forked import Stand, forked_copy, stand_of
+from agentcache_crewai.forked import forked_copy, stand_of
 from agentcache_crewai.tools import CANONICAL, manager_tools, own_tools
+from agentcache_crewai.turns import Stand
 from agentcache_crewai.wires import Wire, wire_of
 
 __all__ = ["attachments", "unwrap", "wrap"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from agentcache.blocks import Print
+from agentcache.errors import OptionError
 from agentcache.gate import Role
 from agentcache.usage import Usage
 
@@ -62,8 +63,15 @@ class Ledger:
         *,
         source: Literal["measured", "emulated"] = "measured",
     ) -> None:
-        """Open a ledger; lines are appended to `path` if it exists."""
-        self.path = None if path is None else Path(path)
+        """Open a ledger; lines are appended to `path` if it exists.
+
+        Raises OptionError where no file can stand there: later, failures are only logged.
+        """
+        self.path = None if path is None else Path(path).absolute()
+        if self.path is not None and (self.path.is_dir() or not self.path.parent.is_dir()):
+            raise OptionError(
+                f"ledger={str(path)!r} cannot be a file: its folder must exist, and it be none."
+            )
         self.source: Literal["measured", "emulated"] = source
         self._calls: list[Call] = []
         self._notes: dict[str, None] = {}
@@ -78,11 +86,13 @@ class Ledger:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the report should know beside the calls."""
-        return tuple(self._notes)
+        with self._lock:
+            return tuple(self._notes)
 
     def note(self, *lines: str) -> None:
         """Remember something worth saying in the report, once."""
-        self._notes.update(dict.fromkeys(lines))
+        with self._lock:
+            self._notes.update(dict.fromkeys(lines))
 
     def record(self, call: Call) -> None:
         """Add a call. Never raises into the host: what goes wrong is logged."""
@@ -93,7 +103,7 @@ class Ledger:
                 if self.path is not None:
                     with self.path.open("a", encoding="utf-8") as file:
                         file.write(json.dumps(asdict(numbered), ensure_ascii=False) + "\n")
-        except Exception:
+        except Exception:  # noqa: BLE001 - recording never breaks the host
             _log.exception("agentcache could not record a call of %r", call.agent)
 
     def extend(self, calls: Iterable[Call]) -> None:

@@ -17,7 +17,7 @@ __all__ = ["Reading", "read_calls"]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One call's figures in tokens; costs are in input-token equivalents (price of a fresh one = 1).
+    """One call's figures in tokens; costs are in input-token equivalents (a fresh one costs 1).
 
     `cached_own` was sent before by the same agent, `cached_across` only by others. `ceiling` is
     what an ideal cache would read under the provider's rules, `ceiling_across` its part that only
@@ -71,7 +71,7 @@ def _read(call: Call, rule: Rule, seen: _Seen) -> Reading:
     weight = sum(p.weight for p in call.sent) or 1
     total = usage.input_tokens if usage.input_tokens is not None else weight
     scale = total / weight
-    others: set[str] = set().union(*(c for a, c in seen.sent.items() if a != call.agent))
+    others = {c for agent, chains in seen.sent.items() if agent != call.agent for c in chains}
     own = _reach(call.sent, seen.sent.get(call.agent, set()), rule, scale, seen.tokens)
     ceiling = max(own, _reach(call.sent, others, rule, scale, seen.tokens))
     cached = usage.cached_tokens
@@ -131,7 +131,9 @@ def _cost(call: Call, rule: Rule, total: int) -> float | None:
     cached = usage.cached_tokens or 0
     split = dict(usage.writes) or {rule.ttl.name: written}
     price = {ttl.name: ttl.write_multiplier for ttl in rule.ttls}
-    paid = sum(tokens * price.get(name, rule.ttl.write_multiplier) for name, tokens in split.items())
+    paid = sum(
+        tokens * price.get(name, rule.ttl.write_multiplier) for name, tokens in split.items()
+    )
     return total - cached - written + cached * rule.read_multiplier + paid
 
 

@@ -1,4 +1,4 @@
-"""The report: per agent what was sent, read and written, beside the ceiling and the unshared bill."""
+"""The report: per agent what was sent, read and written, beside ceiling and unshared bill."""
 
 import html
 import io
@@ -98,7 +98,9 @@ class Report(_Value):
         """Say what stands below the table: rules, bill, calls not forked, notes."""
         lines = [f"Rules: {'; '.join(self.rules)}. Figures: {self.source}."]
         if self.total.cost is not None:
-            bill, alone = (_money(v, self.unit) for v in (self.total.cost, self.total.unshared_cost))
+            bill, alone = (
+                _money(v, self.unit) for v in (self.total.cost, self.total.unshared_cost)
+            )
             lines.append(f"Input bill: {bill}; the same calls unshared (estimated): {alone}.")
         lines += [f"Not forked: {p.agent} x{p.calls}: {p.reason}" for p in self.passed_through]
         if self.errors:
@@ -113,7 +115,7 @@ class Report(_Value):
             console.print(line, markup=False, style="dim")
 
     def _repr_html_(self) -> str:
-        cells = [_cells(self, row) for row in (*self.rows, self.total)]
+        cells = [_cells(row) for row in (*self.rows, self.total)]
         head = "".join(f"<th>{html.escape(name.replace(chr(10), ' '))}</th>" for name in _HEAD)
         body = "".join(
             "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in cells
@@ -215,13 +217,13 @@ def _table(report: Report) -> Table:
             name, justify="left" if left else "right", no_wrap=not left, min_width=width
         )
     for row in report.rows:
-        table.add_row(*_cells(report, row))
+        table.add_row(*_cells(row))
     table.add_section()
-    table.add_row(*_cells(report, report.total), style="bold")
+    table.add_row(*_cells(report.total), style="bold")
     return table
 
 
-def _cells(report: Report, row: Row) -> tuple[str, ...]:
+def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.agent,
         str(row.calls),

@@ -11,6 +11,7 @@ from agentcache.attach import Adapter, Attachment, Options
 from agentcache.errors import NothingToForkError, OptionError, UnknownObjectError
 from agentcache.gate import Gate
 from agentcache.ledger import Ledger
+from agentcache.parent import checked_context
 from agentcache.sessions import Session
 
 if TYPE_CHECKING:
@@ -70,14 +71,13 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
     """
     if layout not in ("fork", "as_is"):
         raise OptionError(f"layout={layout!r} does not exist. Choose 'fork' or 'as_is'.")
-    if isinstance(context, str):
-        raise OptionError("context is a string; pass a list of strings: context=[text].")
+    texts = checked_context(context)
     if session is not None and (system is not None or context or ttl is not None):
         raise OptionError("session= already has its system, context and ttl; drop those options.")
     book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
     options = Options(
         DEFAULT_SYSTEM if system is None else system,
-        tuple(context),
+        texts,
         session,
         layout,
         strict,
@@ -114,22 +114,29 @@ def report(x: object) -> "Report":
     return report_on(_attached(x)[-1].ledger)
 
 
-def session(x: object) -> Session:
-    """Return the session of a wrapped object.
+def session(x: object, *, model: str | None = None) -> Session:
+    """Return the session of a wrapped object, or the one of its agents that use `model`.
 
-    Raises OptionError if it has several (one per cache domain): use `sessions(x)`.
+    Raises OptionError if it has not exactly one: there is one per cache domain.
     """
-    found = [s for a in _attached(x) for s in a.sessions]
-    if len(found) > 1:
-        domains = "; ".join(str(s.domain) for s in found)
-        raise OptionError(f"{type(x).__name__} has {len(found)} sessions, one per domain: {domains}")
+    every = [s for a in _attached(x) for s in a.sessions]
+    found = [s for s in every if model in (None, s.domain.model)]
+    if len(found) != 1:
+        domains = "; ".join(str(s.domain) for s in every)
+        of = "" if model is None else f" for model={model!r}"
+        raise OptionError(
+            f"{type(x).__name__} has {len(found)} sessions{of}, not one. It has one per cache "
+            f"domain: {domains}. Choose with session(x, model=...)."
+        )
     return found[0]
 
 
 def _attached(x: object) -> Sequence[Attachment]:
     found = _adapter_for(x).attachments(x)
     if not found:
-        raise NothingToForkError(f"This {type(x).__name__} is not wrapped. Call agentcache.wrap first.")
+        raise NothingToForkError(
+            f"This {type(x).__name__} is not wrapped. Call agentcache.wrap first."
+        )
     return found
 
 

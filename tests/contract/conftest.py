@@ -42,7 +42,8 @@ class Bench:
 def kit(request: pytest.FixtureRequest) -> ModuleType:
     path = _kits()[request.param]
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

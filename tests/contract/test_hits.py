@@ -10,7 +10,6 @@ import pytest
 import agentcache
 from agentcache import loopback
 from agentcache.demo.scenario import Endpoint
-from agentcache.demo.targets import obedient
 
 BRIEF = "BRIEF\n" + "\n".join(
     f"{n}. The committee met {n} times in the old mill and wrote down what it had decided there."

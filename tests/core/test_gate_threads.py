@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
 
 import pytest
 
@@ -31,6 +32,10 @@ def until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < end, "the condition never came true"
         time.sleep(0.001)
+
+
+def fail(*said: str) -> NoReturn:
+    raise ConnectionError(*said)
 
 
 def queued(gate: Gate) -> int:
@@ -116,7 +121,7 @@ def test_a_failed_leader_hands_over_to_exactly_one_other() -> None:
                     first = len(leaders) == 1
                 if first:
                     until(lambda: queued(gate) == 7)
-                    raise ConnectionError
+                    fail()
                 return held.role
         except ConnectionError:
             return "failed"
@@ -138,7 +143,7 @@ def test_when_every_call_fails_they_fail_one_after_another_and_nobody_is_stuck()
                 most = max(most, inside)
                 time.sleep(0.002)
                 inside -= 1
-                raise ConnectionError(held.role)
+                fail(held.role)
         except ConnectionError as error:
             return str(error)
 
@@ -172,12 +177,12 @@ def test_a_late_leader_that_ends_after_all_still_warms_the_prefix() -> None:
     late.__enter__()
     clock.now = 2.0
 
-    def fail() -> None:
+    def failing() -> None:
         with pytest.raises(ConnectionError), gate.enter(KEY, COMPLETION):
-            raise ConnectionError
+            fail()
 
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(fail).result(5)
+        pool.submit(failing).result(5)
     assert not gate.is_warm(KEY)
 
     late.__exit__(None, None, None)
@@ -220,7 +225,7 @@ def test_calls_in_turn_never_overlap() -> None:
                 with lock:
                     inside -= 1
                 if n % 3 == 0:
-                    raise ConnectionError
+                    fail()
                 return held.role
         except ConnectionError:
             return "failed"

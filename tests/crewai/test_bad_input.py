@@ -66,7 +66,7 @@ def test_one_tool_name_with_two_schemas_names_both_agents(provider):
 
 
 def test_an_unknown_object_names_what_can_be_wrapped():
-    with pytest.raises(UnknownObjectError, match="no adapter for builtins.dict.*crewai"):
+    with pytest.raises(UnknownObjectError, match=r"no adapter for builtins.dict.*crewai"):
         agentcache.wrap({"a": 1})
 
 
@@ -89,9 +89,9 @@ def test_options_that_cannot_be_had_are_named(provider):
         agentcache.wrap(crew, layout="tree")
     with pytest.raises(OptionError, match=r"context=\[text\]"):
         agentcache.wrap(crew, context=BRIEF)
-    with pytest.raises(OptionError, match="ttl='9h' is not offered.*'30m'"):
+    with pytest.raises(OptionError, match=r"ttl='9h' is not offered.*'30m'"):
         agentcache.wrap(crew, ttl="9h")
-    with pytest.raises(OptionError, match="provider='acme'.*Known: anthropic"):
+    with pytest.raises(OptionError, match=r"provider='acme'.*Known: anthropic"):
         agentcache.wrap(crew, provider="acme")
     assert provider.log == ()
 
@@ -104,8 +104,6 @@ def test_a_session_of_another_domain_is_refused(provider):
         agent.llm = model
     with pytest.raises(OptionError, match="share no cache"):
         agentcache.wrap(other, session=agentcache.session(first))
-
-
 
 
 def test_a_tool_changed_after_wrapping_is_named_and_not_forked(provider):

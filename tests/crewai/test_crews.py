@@ -80,9 +80,7 @@ def shared_share(crew: Any, provider: loopback.Loopback) -> list[bool]:
     for request in calls(provider):
         body = json.loads(request.raw)
         sent = [
-            b.identity
-            for b in dialect_of(body).blocks(body)
-            if b.section not in ("params", "free")
+            b.identity for b in dialect_of(body).blocks(body) if b.section not in ("params", "free")
         ]
         out.append(sent[: len(parent)] == parent)
     return out

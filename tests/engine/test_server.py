@@ -17,7 +17,7 @@ from agentcache.errors import EngineError, OptionError
 BRIEFING = " ".join(f"Customer {number} ordered {number * 7 % 93} boxes." for number in range(120))
 
 
-def fork(engine: Engine, parent: str, tail: str) -> tuple[int, int]:
+def fork(engine: Engine, parent: str, tail: str, **options: Any) -> tuple[int, int]:
     """Ask one fork; return its prompt's tokens and how many of them were cached."""
     with OpenAI(base_url=engine.openai_url, api_key="none") as client:
         answer = client.chat.completions.create(
@@ -27,6 +27,7 @@ def fork(engine: Engine, parent: str, tail: str) -> tuple[int, int]:
                 {"role": "user", "content": BRIEFING},
                 {"role": "user", "content": tail},
             ],
+            **options,
         )
     details: Any = answer.usage
     return details.prompt_tokens, details.prompt_tokens_details.cached_tokens
@@ -34,10 +35,11 @@ def fork(engine: Engine, parent: str, tail: str) -> tuple[int, int]:
 
 def wave(engine: Engine, parent: str) -> list[float]:
     """Ask four forks at once; return the cached share of each, lowest first."""
-    tails = [f"Task {number}" for number in range(4)]
+    # Long answers keep every slot busy until the last fork has come in.
+    long: Any = {"max_tokens": 400, "extra_body": {"ignore_eos": True}}
     with ThreadPoolExecutor(4) as pool:
-        asked = pool.map(lambda tail: fork(engine, parent, tail), tails)
-        return sorted(cached / total for total, cached in asked)
+        asked = [pool.submit(fork, engine, parent, f"Task {n}", **long) for n in range(4)]
+    return sorted(cached / total for total, cached in (each.result() for each in asked))
 
 
 def test_a_fork_with_another_tail_reads_the_shared_prefix(engine: Engine) -> None:

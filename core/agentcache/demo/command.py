@@ -76,9 +76,7 @@ def _targets(args: argparse.Namespace, scenario: Scenario) -> list[targets.Targe
     return [targets.engine(scenario, args.model or "agent", slots=args.slots)]
 
 
-def _run_all(
-    console: Console, scenario: Scenario, chosen: Sequence[targets.Target]
-) -> list[Cell]:
+def _run_all(console: Console, scenario: Scenario, chosen: Sequence[targets.Target]) -> list[Cell]:
     text = brief()
     cells: list[Cell] = []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -93,14 +91,19 @@ def _run_all(
 
 
 def _legend(args: argparse.Namespace) -> list[str]:
-    lines = [
-        "seq., par.: the first two workers in turn, or in parallel. own loop, across agents: tokens read from the cache that the same agent, or only others, "
-        "had sent before.",
-        "ceiling: what an ideal cache would have read under the provider's rules. "
-        "first token: mean of all calls after the first, in seconds.",
-    ]
+    lines = [_READING, _MEASURES]
     if not args.emulate and not args.base_url:
         lines.append("An embedded engine bills nothing, so the input bill is n/a.")
     if args.emulate:
         lines.append("emulated: the loopback provider's caching rules and latency model.")
     return lines
+
+
+_READING = (
+    "seq., par.: the first two workers in turn, or in parallel. own loop, across agents: tokens "
+    "read from the cache that the same agent, or only others, had sent before."
+)
+_MEASURES = (
+    "ceiling: what an ideal cache would have read under the provider's rules. first token: mean "
+    "of all calls after the first, in seconds."
+)

@@ -74,16 +74,15 @@ def verdict(cells: Sequence[Cell]) -> list[str]:
         if one.layout != "separate":
             continue
         twin = next(
-            c
-            for c in cells
-            if (c.target, c.order, c.layout) == (one.target, one.order, "forked")
+            c for c in cells if (c.target, c.order, c.layout) == (one.target, one.order, "forked")
         )
         lines.append(f"{one.target}, {one.order}: {_compare(one, twin)} ({one.source})")
     return lines
 
 
 def _compare(separate: Cell, forked: Cell) -> str:
-    said = [f"workers' first token {_times(forked.workers_first_token_s, separate.workers_first_token_s)}"]
+    first = _times(forked.workers_first_token_s, separate.workers_first_token_s)
+    said = [f"workers' first token {first}"]
     said.append(f"phase after the leader {_times(forked.after_leader_s, separate.after_leader_s)}")
     bill, was = forked.report.total.cost, separate.report.total.cost
     if bill is not None and was:

@@ -3,7 +3,7 @@
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -36,9 +36,7 @@ class Target:
     warms_up: bool = True
 
 
-def engine(
-    scenario: Scenario, model: str, *, slots: int = 1
-) -> Target:
+def engine(scenario: Scenario, model: str, *, slots: int = 1) -> Target:
     """The embedded engine, started anew for every run, so that each run starts cold."""
     from agentcache.engine import ToolCue, serve, smollm2  # noqa: PLC0415 - an extra
 
@@ -47,7 +45,7 @@ def engine(
         smollm2()  # downloads, and says so, before the clock runs
 
     @contextmanager
-    def start() -> Iterator[Endpoint]:
+    def start() -> Generator[Endpoint]:
         constructed = model == "agent"
         options: dict[str, Any] = {"tools": cues} if constructed else {}
         with serve(model, slots=slots, **options) as running:
@@ -61,7 +59,7 @@ def emulated(model: str) -> Target:
     """The loopback provider under the rules of the model's family."""
 
     @contextmanager
-    def start() -> Iterator[Endpoint]:
+    def start() -> Generator[Endpoint]:
         from agentcache.loopback import serve  # noqa: PLC0415 - an extra
 
         with serve(script=obedient, latency=_LATENCY) as provider:
@@ -83,7 +81,7 @@ def live(base_url: str | None, model: str, key_variable: str, provider: str | No
     endpoint = Endpoint(base_url or "", model, key, anthropic=model.startswith("claude"))
 
     @contextmanager
-    def start() -> Iterator[Endpoint]:
+    def start() -> Generator[Endpoint]:
         yield endpoint
 
     def nonce() -> str:

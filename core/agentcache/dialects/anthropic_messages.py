@@ -24,7 +24,7 @@ class AnthropicMessages(BlockCutter):
     context_in: Literal["system", "user"] = "system"
     system_key = "system"
     messages_key = "messages"
-    rendered = ("model", "thinking", "output_config", "output_format", "speed")
+    rendered: tuple[str, ...] = ("model", "thinking", "output_config", "output_format", "speed")
 
     def split(self, request: Mapping[str, Any]) -> Parts:
         """Take a request apart."""

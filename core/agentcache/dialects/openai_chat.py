@@ -18,7 +18,7 @@ class OpenAIChat(BlockCutter):
     mark_key = "prompt_cache_breakpoint"
     context_in: Literal["system", "user"] = "user"
     system_key = messages_key = "messages"
-    rendered = (
+    rendered: tuple[str, ...] = (
         "model",
         "response_format",
         "reasoning_effort",

@@ -18,7 +18,7 @@ class OpenAIResponses(BlockCutter):
     context_in: Literal["system", "user"] = "user"
     system_key = "instructions"
     messages_key = "input"
-    rendered = (
+    rendered: tuple[str, ...] = (
         "model",
         "text",
         "reasoning",

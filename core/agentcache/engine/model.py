@@ -68,7 +68,7 @@ def _write_shape(writer: Any, heads: int) -> None:
     writer.add_context_length(CONTEXT_TOKENS)
     writer.add_embedding_length(width)
     writer.add_block_count(1)
-    writer.add_feed_forward_length(width)
+    writer.add_feed_forward_length(wiring.FFN)
     writer.add_head_count(heads)
     writer.add_head_count_kv(heads)
     writer.add_layer_norm_rms_eps(1e-5)

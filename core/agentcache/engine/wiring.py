@@ -19,9 +19,10 @@ from typing import Any
 from agentcache.engine._extra import engine_package
 from agentcache.engine.vocabulary import Vocabulary
 
-__all__ = ["HEAD_WIDTH", "heads", "tensors"]
+__all__ = ["FFN", "HEAD_WIDTH", "heads", "tensors"]
 
 HEAD_WIDTH = 32  # llama.cpp's attention is several times slower with heads of 16
+FFN = 32  # the smallest that llama.cpp takes; it adds nothing
 _BIAS, _DONE, _OWN = 0, 1, 2
 _SHARPNESS = 20.0  # of key and query; a found flag scores >= 70 more: e^70 against 32k tokens
 _MARGIN = 80.0  # logits per unit: sampling at a high temperature decides as greedy does
@@ -55,8 +56,8 @@ def tensors(vocabulary: Vocabulary) -> dict[str, Any]:
     }
     for part, weights in _attention(np, vocabulary, width).items():
         found[f"blk.0.attn_{part}.weight"] = weights
-    for part, weights in (("gate", signs), ("up", signs), ("down", np.zeros_like(signs))):
-        found[f"blk.0.ffn_{part}.weight"] = weights[:width]
+    for part, shape in (("gate", (FFN, width)), ("up", (FFN, width)), ("down", (width, FFN))):
+        found[f"blk.0.ffn_{part}.weight"] = np.zeros(shape, np.float16)
     for part in ("attn", "ffn"):
         found[f"blk.0.{part}_norm.weight"] = ones
     return found
