@@ -99,7 +99,7 @@ def test_without_the_mark_at_the_fork_point_a_marked_family_reads_nothing(bench,
     """Positive control: a shared prefix is not a cached prefix."""
     if bench.endpoint.model == "gpt-4.1-mini":
         pytest.skip("this family needs no mark")
-    mocker.patch("agentcache.sessions.mark_value", return_value={})
+    mocker.patch("agentcache.parent.mark_value", return_value={})
     crew = bench.kit.program(bench.endpoint, BRIEF)
     agentcache.wrap(crew, context=[BRIEF])
     bench.kit.run(crew)

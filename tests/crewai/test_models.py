@@ -87,7 +87,7 @@ def test_agents_on_two_models_get_one_session_each_and_are_told(provider):
     crew = pair(luna, claude)
     agentcache.wrap(crew, context=[BRIEF])
     crew.kickoff()
-    with pytest.raises(agentcache.AgentcacheError, match="2 sessions, one per domain"):
+    with pytest.raises(agentcache.AgentcacheError, match="2 sessions, not one"):
         agentcache.session(crew)
     assert any("one per cache domain" in note for note in agentcache.report(crew).notes)
 

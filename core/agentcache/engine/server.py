@@ -122,8 +122,12 @@ def serve(
             **_OPTIONS,
         }
         server = _start(path, threads or _threads(name), options, fixed_reply_tokens)
+        url: str = server.listening_address
+        # Stopping should always end; xllamacpp 2026.10 waits forever when its loop has not begun
+        # to turn. An answer that only the loop can give shows that it has.
+        llama_slots.read_slots(url)
         try:
-            yield Engine(server.listening_address, name, slots, held)
+            yield Engine(url, name, slots, held)
         finally:
             del server  # its only reference: this stops it
 

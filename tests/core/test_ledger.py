@@ -1,0 +1,138 @@
+"""The ledger: every call in memory and as JSON lines, and never an error into the host."""
+
+import json
+import logging
+import threading
+from dataclasses import asdict
+
+import pytest
+
+from agentcache.blocks import Print
+from agentcache.errors import OptionError
+from agentcache.ledger import Call, Ledger
+from agentcache.usage import Usage
+
+SENT = (Print("messages", "messages[0]", "abc", 12, markable=True, marked=True),)
+
+
+def call(agent: str = "coder", **more) -> Call:
+    return Call(
+        **{
+            "agent": agent,
+            "model": "gpt-6-luna",
+            "rule_id": "openai-breakpoint",
+            "session": "ac-1",
+            "forked": True,
+            "reason": "",
+            "place": "leader",
+            "usage": Usage(100, 60, 40, 5, (("30m", 40),)),
+            "sent": SENT,
+            "original": SENT,
+            "started_s": 1.0,
+            "first_event_s": 1.5,
+            "ended_s": 2.0,
+            **more,
+        }
+    )
+
+
+def test_calls_are_kept_in_the_order_they_ended_and_numbered() -> None:
+    ledger = Ledger()
+
+    ledger.extend([call("a"), call("b")])
+
+    assert [(c.index, c.agent) for c in ledger.calls] == [(0, "a"), (1, "b")]
+
+
+def test_every_call_is_a_json_line_with_the_same_figures(tmp_path) -> None:
+    path = tmp_path / "calls.jsonl"
+    ledger = Ledger(path)
+
+    ledger.extend([call("Zoë"), call("b", first_event_s=None, error="TimeoutError")])
+
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert lines == [json.loads(json.dumps(asdict(c))) for c in ledger.calls]
+    assert lines[0]["usage"]["cached_tokens"] == 60
+    assert lines[0]["sent"][0]["chain"] == "abc"
+
+
+def test_a_second_ledger_appends_to_the_same_file(tmp_path) -> None:
+    path = tmp_path / "calls.jsonl"
+
+    Ledger(path).record(call())
+    Ledger(str(path)).record(call())
+
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_a_relative_path_is_meant_from_where_the_ledger_was_opened(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ledger = Ledger("calls.jsonl")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    ledger.record(call())
+
+    assert (tmp_path / "calls.jsonl").exists()
+
+
+def test_a_failing_disk_is_logged_and_the_call_is_kept(tmp_path, mocker, caplog) -> None:
+    ledger = Ledger(tmp_path / "calls.jsonl")
+    mocker.patch("pathlib.Path.open", side_effect=OSError("disk full"))
+
+    with caplog.at_level(logging.ERROR, "agentcache"):
+        ledger.record(call())
+
+    assert [c.agent for c in ledger.calls] == ["coder"]
+    assert "could not record a call of 'coder'" in caplog.text
+    assert "disk full" in caplog.text
+
+
+def test_an_agents_name_that_no_file_can_hold_is_logged(tmp_path, caplog) -> None:
+    ledger = Ledger(tmp_path / "calls.jsonl")
+
+    ledger.record(call("\ud83d"))
+
+    assert len(ledger.calls) == 1
+    assert "could not record" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["missing/calls.jsonl", "."])
+def test_a_path_that_cannot_be_a_file_is_refused_at_once(tmp_path, name) -> None:
+    with pytest.raises(OptionError, match="its folder must exist"):
+        Ledger(tmp_path / name)
+
+
+def test_notes_are_kept_once_and_in_order() -> None:
+    ledger = Ledger()
+
+    ledger.note("b", "a")
+    ledger.note("b", "c")
+
+    assert ledger.notes == ("b", "a", "c")
+
+
+def test_threads_lose_no_call(tmp_path) -> None:
+    ledger = Ledger(tmp_path / "calls.jsonl")
+
+    def record() -> None:
+        for _ in range(50):
+            ledger.record(call())
+
+    threads = [threading.Thread(target=record) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    lines = (tmp_path / "calls.jsonl").read_text().splitlines()
+    assert [json.loads(line)["index"] for line in lines] == list(range(200))
+
+
+@pytest.mark.parametrize(("first", "seconds"), [(1.5, 0.5), (None, None)])
+def test_the_time_to_the_first_token_is_known_only_for_streams(first, seconds) -> None:
+    assert call(first_event_s=first).time_to_first_token_s == seconds
+
+
+def test_a_call_holds_no_text_of_the_request() -> None:
+    assert set(asdict(SENT[0])) == {"section", "path", "chain", "weight", "markable", "marked"}
