@@ -126,12 +126,12 @@ def _task(
 
 
 def _llm(endpoint: Endpoint) -> Any:
-    vendor = "anthropic" if endpoint.anthropic else "openai"
     limit: dict[str, Any] = (
         {} if endpoint.max_tokens is None else {"max_tokens": endpoint.max_tokens}
     )
     return LLM(
-        model=f"{vendor}/{endpoint.model}",
+        model=endpoint.model,
+        provider="anthropic" if endpoint.anthropic else "openai",
         base_url=endpoint.base_url or None,
         api_key=endpoint.api_key,
         stream=True,

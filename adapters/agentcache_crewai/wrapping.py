@@ -73,7 +73,7 @@ def unwrap(x: object) -> object:
         stand = stand_of(getattr(holder, attribute, None))
         if stand is not None:
             was = stand.before if attribute == "manager_llm" else stand.original
-            setattr(holder, attribute, was)
+            _put(holder, attribute, was)
     return x
 
 
@@ -179,7 +179,19 @@ def _place_forks(group: _Domain, session: Session, attachment: Attachment) -> No
         stand = Stand(place.llm, before, fork, attachment, group.wire, label)
         made.append((place, forked_copy(place.llm, stand)))
     for place, llm in made:
-        setattr(place.holder, place.attribute, llm)
+        _put(place.holder, place.attribute, llm)
+
+
+def _put(holder: Any, attribute: str, llm: Any) -> None:
+    """Set a model where it is kept, and in an executor that has run already.
+
+    CrewAI should read the agent's model for every task; before 1.15 the executor keeps the one it
+    was built with.
+    """
+    setattr(holder, attribute, llm)
+    executor = getattr(holder, "agent_executor", None)
+    if isinstance(getattr(executor, "llm", None), BaseLLM):
+        executor.llm = llm
 
 
 def _check_params(fork: Fork, params: dict[str, Any], options: Options) -> None:

@@ -74,9 +74,9 @@ def _task(
 
 
 def _llm(endpoint: Endpoint, *, stream: bool) -> LLM:
-    vendor = "anthropic" if endpoint.anthropic else "openai"
     return LLM(
-        model=f"{vendor}/{endpoint.model}",
+        model=endpoint.model,
+        provider="anthropic" if endpoint.anthropic else "openai",
         base_url=endpoint.base_url,
         api_key=endpoint.api_key,
         stream=stream,

@@ -1,5 +1,6 @@
 """DESIGN section 5, laws 1, 2, 3 and 8, on the wire as the provider received it."""
 
+import itertools
 import json
 import re
 from dataclasses import replace
@@ -136,12 +137,15 @@ def test_a_small_shared_part_is_left_alone_and_said_so(bench):
 def always_calls(name: str) -> Any:
     """A model that has been talked into another agent's tool, whatever it is told."""
 
+    asked = itertools.count()
+
     def script(turn: loopback.Turn) -> loopback.Answer:
         told = " ".join(said.text for said in turn.texts)
         if turn.tool_results or "is not one of your tools" in told:
             return loopback.Answer("Final Answer: I stopped.")
         if name in turn.tools:
-            return loopback.Answer(tool_calls=(loopback.ToolCall(name, {"confirm": "yes"}),))
+            said = {"confirm": f"yes {next(asked)}"}  # frameworks cache equal calls
+            return loopback.Answer(tool_calls=(loopback.ToolCall(name, said),))
         return loopback.Answer("Final Answer: done.")
 
     return script

@@ -71,7 +71,9 @@ def test_a_users_own_model_under_breakpoint_rules_is_left_alone_and_told_why():
 
 
 def test_an_openai_compatible_endpoint_forks_without_marks(provider):
-    model = LLM(model="openai/some-local-model", base_url=provider.openai_url, api_key="x")
+    model = LLM(
+        model="some-local-model", provider="openai", base_url=provider.openai_url, api_key="x"
+    )
     crew = pair(model, model)
     agentcache.wrap(crew, context=[BRIEF], provider="vllm")
     crew.kickoff()
@@ -109,12 +111,12 @@ def test_a_rendering_parameter_that_differs_is_named_before_anything_is_sent(pro
             model="openai/gpt-6-luna",
             base_url=provider.openai_url,
             api_key="x",
-            reasoning_effort=effort,
+            verbosity=level,
         )
-        for effort in ("low", "high")
+        for level in ("low", "high")
     )
     loose, strict = pair(one, two), pair(one, two)
-    with pytest.warns(agentcache.AgentcacheWarning, match="'Two' sends reasoning_effort=\"high\""):
+    with pytest.warns(agentcache.AgentcacheWarning, match="'Two' sends verbosity=\"high\""):
         agentcache.wrap(loose, context=[BRIEF])
     with pytest.raises(agentcache.AgentcacheError, match='the parent froze "low"'):
         agentcache.wrap(strict, context=[BRIEF], strict=True)

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from anthropic import Anthropic
-from openai import OpenAI
+from openai import APIConnectionError, OpenAI
+from pytest_mock import MockerFixture
 
-from agentcache.engine import Engine, serve
+from agentcache.engine import Engine, _extra, serve, write_agent_model
 from agentcache.engine.model import FINAL_TEXT
-from agentcache.errors import EngineError, OptionError
+from agentcache.errors import EngineError, MissingExtraError, OptionError
 
 BRIEFING = " ".join(f"Customer {number} ordered {number * 7 % 93} boxes." for number in range(120))
 
@@ -159,6 +160,22 @@ def test_a_stopped_engine_answers_no_more() -> None:
         engine.metrics()
 
 
+def test_it_stops_at_once_while_an_answer_is_under_way() -> None:
+    long: Any = {"max_tokens": 5000, "extra_body": {"ignore_eos": True}}
+    with ThreadPoolExecutor(1) as pool:
+        with serve() as engine, OpenAI(base_url=engine.openai_url, api_key="none") as client:
+            asked = pool.submit(
+                client.with_options(max_retries=0).completions.create,
+                model=engine.model,
+                prompt="Hello",
+                **long,
+            )
+            while not engine.metrics()["requests_processing"]:
+                pass
+        with pytest.raises(APIConnectionError):
+            asked.result(timeout=10)
+
+
 def test_a_missing_model_file_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "missing.gguf"
     with pytest.raises(EngineError, match=r"missing\.gguf"), serve(missing):
@@ -179,14 +196,18 @@ def test_a_taken_port_is_named(engine: Engine) -> None:
 
 
 def test_own_files_are_served_under_their_name(tmp_path: Path) -> None:
-    from agentcache.engine import write_agent_model
-
     with serve(write_agent_model(tmp_path / "mine.gguf"), context=512) as engine:
         assert engine.model == "mine"
 
 
 def test_options_of_the_constructed_model_go_with_no_other() -> None:
     with pytest.raises(OptionError, match="'smollm2'"), serve("smollm2", final_text="Done."):
+        pass
+
+
+def test_a_missing_extra_is_named_with_its_install_line(mocker: MockerFixture) -> None:
+    mocker.patch.object(_extra, "find_spec", return_value=None)
+    with pytest.raises(MissingExtraError, match=r"'xllamacpp'.*\[engine\]"), serve():
         pass
 
 

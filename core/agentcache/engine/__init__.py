@@ -1,4 +1,4 @@
-"""The embedded engine: a real LLM server with a real prefix cache, inside this process.
+"""The embedded engine: a real LLM server with a real prefix cache, started by you.
 
     from agentcache.engine import serve
 

@@ -1,6 +1,7 @@
 """Import the packages of the extra `engine` when they are first needed."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from agentcache.errors import MissingExtraError
@@ -16,3 +17,9 @@ def engine_package(name: str) -> Any:
         return import_module(name)
     except ModuleNotFoundError as error:
         raise MissingExtraError("engine", name) from error
+
+
+def require_package(name: str) -> None:
+    """Raise MissingExtraError unless that package is installed; do not import it."""
+    if find_spec(name) is None:
+        raise MissingExtraError("engine", name)

@@ -1,10 +1,13 @@
-"""Run a real llama.cpp server inside this process, on the loopback interface.
+"""Run a real llama.cpp server beside this process, on the loopback interface.
 
 The wheel `xllamacpp` holds llama.cpp's own `llama-server`; what its answers report as cached was
 cached. See `agentcache.engine.model` for the model that it serves by default.
 """
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from agentcache.engine import slots as llama_slots
-from agentcache.engine._extra import engine_package
+from agentcache.engine._extra import engine_package, require_package
 from agentcache.engine.model import (
     CONTEXT_TOKENS,
     DEFAULT_TOOLS,
@@ -109,27 +112,25 @@ def serve(
         OptionError: an option that does not go with this model, or is out of range.
     """
     _check(model, tools, final_text, slots=slots, fixed_reply_tokens=fixed_reply_tokens)
+    require_package("xllamacpp")
     with TemporaryDirectory(prefix="agentcache-engine-") as scratch:
         path, name = _find(model, Path(scratch), tools, final_text)
         held = context or _CONTEXT_TOKENS.get(name) or _trained_context(path)
         options: dict[str, Any] = {
+            "model": str(path),
+            "alias": name,
+            "threads": threads or _threads(name),
             "port": port,
             "n_parallel": slots,
             "n_ctx": held * slots,  # split between the slots
-            "slot_save_path": os.path.join(scratch, ""),  # noqa: PTH118  # it wants the last slash
-            "model_alias": {name},
+            "slot_save_path": f"{scratch}/",  # it wants the last slash
             "warmup": name != _AGENT,
+            "sampling": {"temp": 0.0, "ignore_eos": fixed_reply_tokens is not None},
+            "n_predict": fixed_reply_tokens or -1,
             **_OPTIONS,
         }
-        server = _start(path, threads or _threads(name), options, fixed_reply_tokens)
-        url: str = server.listening_address
-        # Stopping should always end; xllamacpp 2026.10 waits forever when its loop has not begun
-        # to turn. An answer that only the loop can give shows that it has.
-        llama_slots.read_slots(url)
-        try:
+        with _started(options, Path(scratch) / "errors.txt") as url:
             yield Engine(url, name, slots, held)
-        finally:
-            del server  # its only reference: this stops it
 
 
 def _check(
@@ -178,21 +179,32 @@ def _trained_context(path: Path) -> int:
     return min(trained, CONTEXT_TOKENS)
 
 
-def _start(path: Path, threads: int, options: dict[str, Any], reply_tokens: int | None) -> Any:
-    llama = engine_package("xllamacpp")
-    params = llama.CommonParams()
-    params.model.path = str(path)
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-    params.sampling.temp = 0.0
-    if reply_tokens is not None:
-        params.sampling.ignore_eos = True
-        params.n_predict = reply_tokens
-    for option, value in options.items():
-        setattr(params, option, value)
-    try:
-        return llama.Server(params)
-    except RuntimeError as error:
-        raise EngineError(
-            f"llama.cpp cannot serve {str(path)!r} on port {options['port']}: {error} "
-            "Is it a GGUF model, is the port free, does the context fit into memory?",
-        ) from error
+@contextmanager
+def _started(options: dict[str, Any], errors: Path) -> Generator[str, None, None]:
+    command = [sys.executable, "-m", "agentcache.engine._child", json.dumps(options)]
+    with errors.open("wb") as log:
+        child = subprocess.Popen(  # noqa: S603  # our own module
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the caller, who then stops the engine
+        )
+    with child:
+        try:
+            yield _url(child, options, errors)
+        finally:
+            child.kill()  # it keeps nothing, and its own end would wait for its clients
+
+
+def _url(child: subprocess.Popen[str], options: dict[str, Any], errors: Path) -> str:
+    out = child.stdout
+    if url := out.readline().strip() if out else "":
+        return url
+    child.wait()
+    reason = (errors.read_text(errors="replace").strip() or "no message").splitlines()[-1]
+    raise EngineError(
+        f"llama.cpp cannot serve {options['model']!r} on port {options['port']}: {reason} "
+        "Is it a GGUF model, is the port free, does the context fit into memory?",
+    )

@@ -27,7 +27,11 @@ _NORMAL, _CONTROL_TYPE, _USER_DEFINED = 1, 3, 4  # gguf.TokenType, which needs n
 
 @dataclass(frozen=True, slots=True)
 class ToolCue:
-    """A tool the constructed model knows: its name, and the arguments of every call to it."""
+    """A tool the constructed model knows: its name, and the arguments of every call to it.
+
+    The arguments must satisfy the schema under which a request offers the tool, keys in the
+    schema's order: llama.cpp holds a call to it, and answers 500 or nonsense where it cannot.
+    """
 
     name: str
     arguments: Mapping[str, object]
