@@ -189,7 +189,7 @@ def _put(holder: Any, attribute: str, llm: Any) -> None:
     was built with.
     """
     setattr(holder, attribute, llm)
-    executor = getattr(holder, "agent_executor", None)
+    executor: Any = getattr(holder, "agent_executor", None)
     if isinstance(getattr(executor, "llm", None), BaseLLM):
         executor.llm = llm
 
@@ -217,6 +217,9 @@ def _say(x: object, sessions: list[tuple[_Domain, Session]], options: Options) -
         if not group.wire.native:
             kinds = ", ".join(sorted({type(p.llm).__name__ for p in group.places}))
             ledger.note(f"{kinds}: forked in the messages only, without marks or tool_choice.")
+        keys = {group.wire.params(p.llm).get("prompt_cache_key") for p in group.places}
+        if len(keys) > 1:
+            ledger.note(f"Agents send different prompt_cache_key ({keys}): they may land apart.")
         why = session.why_not()
         if why:
             ledger.note(f"Not forked, {session.domain}: {why}")

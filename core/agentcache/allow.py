@@ -1,7 +1,7 @@
 """The allow-list: a union of tools on the wire, and each fork kept to its own."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from agentcache.dialects import Dialect, Json
 from agentcache.rules import Rule
@@ -26,23 +26,27 @@ def restriction(
 ) -> Json:
     """Parameters that keep a call to `names` where the wire can say it without moving the prefix.
 
-    `asked` is the request's own `tool_choice`. One that forces a call is the program's explicit
-    wish and is kept.
+    `asked` is the request's own `tool_choice`. One that forces a call to some tool is kept as a
+    wish for one of these; one that names a tool is kept as it is.
     """
     if not union or set(names) >= set(union):
         return {}
     if not names:
         return dialect.allow(()) if "none" in rule.restrict else {}
-    if "allowed_tools" not in rule.restrict or not _is_auto(asked):
+    mode = _mode(asked)
+    if "allowed_tools" not in rule.restrict or mode is None:
         return {}
-    return dialect.allow(names)
+    return dialect.allow(names, mode)
 
 
-def _is_auto(asked: Any) -> bool:
+def _mode(asked: Any) -> Literal["auto", "required"] | None:
+    """The mode of an allow-list that keeps the program's own wish; None if it names a tool."""
     kind: Any = (
         cast("Mapping[str, Any]", asked).get("type") if isinstance(asked, Mapping) else asked
     )
-    return kind in (None, "auto")
+    if kind in (None, "auto"):
+        return "auto"
+    return "required" if kind in ("required", "any") else None
 
 
 def foreign_tools(called: Iterable[str], allowed: Iterable[str]) -> tuple[str, ...]:

@@ -14,12 +14,15 @@ from agentcache.rules import Rule, rule_by_id
 
 __all__ = ["Reading", "read_calls"]
 
+_NEAR = 1.25
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One call's figures in tokens; costs are in input-token equivalents (a fresh one costs 1).
 
-    `cached_own` was sent before by the same agent, `cached_across` only by others. `ceiling` is
+    `cached_own` was sent before by the same agent (or was warm before this log began),
+    `cached_across` only by others. `ceiling` is
     what an ideal cache would read under the provider's rules, `ceiling_across` its part that only
     others had sent. `unshared_cost` is the bill of the program's own request. None: not reported.
     """
@@ -75,9 +78,11 @@ def _read(call: Call, rule: Rule, seen: _Seen) -> Reading:
     own = _reach(call.sent, seen.sent.get(call.agent, set()), rule, scale, seen.tokens)
     ceiling = max(own, _reach(call.sent, others, rule, scale, seen.tokens))
     cached = usage.cached_tokens
-    if cached is not None and ceiling > 0:  # what was read shows that the estimate was low
-        own, ceiling = (cached, cached) if own == ceiling < cached else (own, max(ceiling, cached))
-    cached_own = cached if cached is None or own >= ceiling > 0 else min(cached, own)
+    if cached is not None and cached > ceiling:  # what was read shows that the estimate was low,
+        near = cached <= _NEAR * ceiling  # or, far above it, that the entry is older than this log
+        own = cached if own == ceiling or not near else own
+        ceiling = cached
+    cached_own = cached if cached is None or own >= ceiling else min(cached, own)
     return Reading(
         call,
         total,
@@ -124,11 +129,10 @@ def _reach(
 
 
 def _cost(call: Call, rule: Rule, total: int) -> float | None:
-    usage = call.usage
-    if not rule.billed or usage.input_tokens is None:
+    usage, cached = call.usage, call.usage.cached_tokens
+    if not rule.billed or usage.input_tokens is None or cached is None:
         return None
     written = usage.cache_write_tokens or 0
-    cached = usage.cached_tokens or 0
     split = dict(usage.writes) or {rule.ttl.name: written}
     price = {ttl.name: ttl.write_multiplier for ttl in rule.ttls}
     paid = sum(

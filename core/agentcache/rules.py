@@ -30,13 +30,15 @@ class Source(_Row):
 class Ttl(_Row):
     """One lifetime an entry may have; `write_multiplier` is the price of a written token.
 
-    `dialects` names the wires that offer it, where not all do.
+    `dialects` names the wires that offer it, where not all do. `sends` are the request parameters
+    that ask for it, where it is not part of a mark.
     """
 
     name: str
     seconds: float
     write_multiplier: float = 1.0
     dialects: tuple[str, ...] = ()
+    sends: dict[str, Any] = Field(default_factory=dict)
 
 
 class Affinity(_Row):

@@ -245,6 +245,8 @@ class Fork:
                 rest[key] = _merged(rest.get(key), value)
         if parent.mark:  # an automatic mark at the top would write every tail
             rest.pop(wire.mark_key, None)
+        if parent.ttl != rule.ttl:
+            rest = {**parent.ttl.sends, **rest}
         if rule.affinity is not None and rule.affinity.kind == "body":
             rest.setdefault(rule.affinity.name, self._session.affinity_id)
         laid = Parts(parts.system, parts.messages, parts.tools, rest)

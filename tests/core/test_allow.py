@@ -77,9 +77,15 @@ def test_without_a_union_there_is_nothing_to_restrict() -> None:
     assert restriction(CHAT, GPT, [], []) == {}
 
 
-@pytest.mark.parametrize("asked", ["required", "none", function("search"), {"type": "any"}])
+@pytest.mark.parametrize("asked", ["none", function("search")])
 def test_a_choice_the_program_forces_is_kept(asked) -> None:
     assert restriction(CHAT, GPT, ["search"], UNION, asked) == {}
+
+
+@pytest.mark.parametrize("asked", ["required", {"type": "any"}])
+def test_a_call_to_any_tool_that_the_program_forces_is_one_to_its_own(asked) -> None:
+    made = restriction(CHAT, GPT, ["search"], UNION, asked)
+    assert made["tool_choice"]["allowed_tools"]["mode"] == "required"
 
 
 @pytest.mark.parametrize("asked", [None, "auto", {"type": "auto"}])
@@ -139,7 +145,8 @@ class TestOnTheWire:
     def test_a_forced_choice_reaches_the_wire(self) -> None:
         body = self.body(function("search"), tool_choice="required")
 
-        assert self.session().fork("w").rewrite(body).request["tool_choice"] == "required"
+        choice = self.session().fork("w").rewrite(body).request["tool_choice"]
+        assert choice["allowed_tools"]["mode"] == "required"
 
     def test_tools_dropped_for_a_last_answer_move_nothing_but_the_choice(self) -> None:
         fork = self.session().fork("w")

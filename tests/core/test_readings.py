@@ -71,9 +71,23 @@ def test_calls_count_in_the_order_they_started() -> None:
 def test_a_failed_call_is_neither_read_nor_learnt_from() -> None:
     failed = call("a", 1.0, Usage(), error="TimeoutError")
 
-    (reading,) = read_calls([failed, FOLLOWER])
+    second = call("b", 2.0, Usage(2100, 0, 2000, 5))
 
-    assert (reading.call, reading.ceiling) == (FOLLOWER, 0)
+    (reading,) = read_calls([failed, second])
+
+    assert (reading.call, reading.ceiling) == (second, 0)
+
+
+def test_an_entry_older_than_the_log_is_not_called_a_read_across_agents() -> None:
+    (reading,) = read_calls([FOLLOWER])
+
+    assert (reading.cached_own, reading.cached_across, reading.ceiling) == (2000, 0, 2000)
+
+
+def test_reads_that_were_not_reported_make_no_bill() -> None:
+    (reading,) = read_calls([call("a", 1.0, Usage(2100, None, None, 5))])
+
+    assert (reading.cost, reading.cached_own) == (None, None)
 
 
 def test_another_session_is_another_cache() -> None:

@@ -52,8 +52,9 @@ class AnthropicMessages(BlockCutter):
         """Name of one tool definition."""
         return str(tool.get("name", tool.get("type", "")))
 
-    def allow(self, names: Sequence[str]) -> Json:
+    def allow(self, names: Sequence[str], mode: Literal["auto", "required"] = "auto") -> Json:
         """`tool_choice` none; Anthropic has no way to allow some tools and not others."""
+        del mode
         return {} if names else {"tool_choice": {"type": "none"}}
 
     def markable(self, message: Mapping[str, Any], part: Mapping[str, Any]) -> bool:

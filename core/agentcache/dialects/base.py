@@ -70,7 +70,7 @@ class Dialect(Protocol):
         """Name of one tool definition."""
         ...
 
-    def allow(self, names: Sequence[str]) -> Json:
+    def allow(self, names: Sequence[str], mode: Literal["auto", "required"] = "auto") -> Json:
         """Parameters that restrict a call to these tools without touching the prefix.
 
         An empty `names` forbids every tool; an empty result means the API has no such parameter.

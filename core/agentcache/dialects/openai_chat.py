@@ -58,12 +58,12 @@ class OpenAIChat(BlockCutter):
         inner = tool.get("function") or tool.get("custom") or tool
         return str(inner.get("name", tool.get("type", "")))
 
-    def allow(self, names: Sequence[str]) -> Json:
+    def allow(self, names: Sequence[str], mode: Literal["auto", "required"] = "auto") -> Json:
         """`tool_choice` none, or the nested `allowed_tools` form of Chat Completions."""
         if not names:
             return {"tool_choice": "none"}
         tools = [{"type": "function", "function": {"name": n}} for n in names]
-        allowed = {"mode": "auto", "tools": tools}
+        allowed = {"mode": mode, "tools": tools}
         return {"tool_choice": {"type": "allowed_tools", "allowed_tools": allowed}}
 
     def markable(self, message: Mapping[str, Any], part: Mapping[str, Any]) -> bool:

@@ -64,12 +64,12 @@ class OpenAIResponses(BlockCutter):
         """Name of one tool definition; built-in tools are named by their type."""
         return str(tool.get("name", tool.get("type", "")))
 
-    def allow(self, names: Sequence[str]) -> Json:
+    def allow(self, names: Sequence[str], mode: Literal["auto", "required"] = "auto") -> Json:
         """`tool_choice` none, or the flat `allowed_tools` form of Responses."""
         if not names:
             return {"tool_choice": "none"}
         tools = [{"type": "function", "name": n} for n in names]
-        return {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": tools}}
+        return {"tool_choice": {"type": "allowed_tools", "mode": mode, "tools": tools}}
 
     def markable(self, message: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
         """Only input parts carry marks, never assistant output (OpenAI guide, 2026-09)."""
