@@ -16,7 +16,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--model",
         default="agent",
         metavar="agent|smollm2|PATH",
-        help="the constructed agent (3 MB, written now), SmolLM2-135M (93 MB, downloaded once), "
+        help="the constructed agent (2.4 MB, written now), SmolLM2-135M (93 MB, downloaded once), "
         "or a GGUF file",
     )
     parser.add_argument("--slots", type=int, default=1, help="requests at once (default: 1)")

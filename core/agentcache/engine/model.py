@@ -1,4 +1,4 @@
-"""Write the constructed agent model: a 3 MB GGUF that behaves as an agent, in a fraction of 1 s.
+"""Write the constructed agent model: a 2.4 MB GGUF that behaves as an agent, in a fraction of 1 s.
 
 It calls a tool, reads the result, gives its final answer; real attention over the engine's real
 KV cache decides, so a wrong cache hit would show as a wrong answer. Its rules, first match wins:
