@@ -62,7 +62,7 @@ def break_even_months(price: float, cost: float) -> str:
 @tool
 def check_sections(text: str) -> str:
     """Check that a text quotes sections of the brief, such as (s3)."""
-    found = [f"s{n}" for n in range(1, 8) if f"(s{n})" in text]
+    found = [f"s{n}" for n in range(1, 9) if f"(s{n})" in text]
     return f"quoted: {', '.join(found) or 'none'}"
 
 

@@ -18,7 +18,7 @@ EMULATED = ("gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5-5")
 """Models shown by `--emulate all`: one of each caching family."""
 
 _ONLY = re.compile(r"You may call only these tools: ([^.]*)\.")
-_REAL_MODEL_TOKENS = 32
+_REAL_MODEL_TOKENS = 24
 _LATENCY = Latency(
     prefill_tokens_per_s=12_000, cached_tokens_per_s=400_000, decode_tokens_per_s=400, base_s=0.05
 )
