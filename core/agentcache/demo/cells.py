@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 import agentcache
 from agentcache.demo.scenario import Scenario
 from agentcache.demo.targets import Target
+from agentcache.errors import EndpointError
 from agentcache.reports import Report, report_on
 
 __all__ = ["Cell", "run_cell", "warm_up"]
@@ -49,7 +50,7 @@ def run_cell(
             ledger=ledger,
         )
         started = time.monotonic()
-        answer = scenario.run(program)
+        answer = _answer(scenario, program, target)
         seconds = time.monotonic() - started
     calls = sorted((c for c in ledger.calls if not c.error), key=lambda c: c.started_s)
     later = [t for c in calls[1:] if (t := c.time_to_first_token_s) is not None]
@@ -65,6 +66,16 @@ def run_cell(
         workers_first_token_s=sum(later) / len(later) if later else None,
         answer=answer,
     )
+
+
+def _answer(scenario: Scenario, program: object, target: Target) -> str:
+    try:
+        return scenario.run(program)
+    except Exception as error:
+        raise EndpointError(
+            f"The run on {target.name} failed: {type(error).__name__}: {error}. "
+            "Check the model's name, the key and the provider's status."
+        ) from error
 
 
 def warm_up(scenario: Scenario, target: Target) -> None:

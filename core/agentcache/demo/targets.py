@@ -3,13 +3,15 @@
 import os
 import re
 import secrets
+import socket
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from agentcache.demo.scenario import Endpoint, Scenario
-from agentcache.errors import OptionError
+from agentcache.errors import EndpointError, OptionError
 from agentcache.loopback.values import Answer, Latency, Turn
 
 __all__ = ["EMULATED", "Target", "emulated", "engine", "live"]
@@ -18,6 +20,7 @@ EMULATED = ("gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5-5")
 """Models shown by `--emulate all`: one of each caching family."""
 
 _ONLY = re.compile(r"You may call only these tools: ([^.]*)\.")
+_REACH_S = 5.0
 _REAL_MODEL_TOKENS = 24
 _LATENCY = Latency(
     prefill_tokens_per_s=12_000, cached_tokens_per_s=400_000, decode_tokens_per_s=400, base_s=0.05
@@ -78,6 +81,8 @@ def live(base_url: str | None, model: str, key_variable: str, provider: str | No
             f"--api-key-env {key_variable}: that variable is not set. Put your key in it, or name "
             "another variable."
         )
+    if base_url:
+        _check_reachable(base_url)
     endpoint = Endpoint(base_url or "", model, key, anthropic=model.startswith("claude"))
 
     @contextmanager
@@ -88,6 +93,20 @@ def live(base_url: str | None, model: str, key_variable: str, provider: str | No
         return f"(run {secrets.token_hex(4)})\n"
 
     return Target(model, "measured", start, provider, nonce, warms_up=False)
+
+
+def _check_reachable(base_url: str) -> None:
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise OptionError(f"--base-url {base_url!r} is no URL; it looks like https://host/v1.")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname, port), timeout=_REACH_S).close()
+    except OSError as error:
+        raise EndpointError(
+            f"--base-url {base_url}: {parts.hostname} port {port} does not answer ({error}). "
+            "Start the server, or correct the URL."
+        ) from error
 
 
 def obedient(turn: Turn) -> Answer:
