@@ -9,6 +9,7 @@ from agentcache import loopback
 from agentcache.cli import main
 from agentcache.demo.targets import obedient
 
+LIVE = ["demo", "crewai", "--model", "m", "--api-key-env", "PATH"]
 GRID = [
     ("separate", "sequential"),
     ("separate", "parallel"),
@@ -77,19 +78,8 @@ def test_a_live_endpoint_runs_the_same(capsys, monkeypatch):
         (["demo", "crewai", "--model", "m", "--api-key-env", "NOT_SET"], "not set"),
         (["demo", "crewai", "--model", "/nowhere/x.gguf"], "x.gguf"),
         (["demo", "crewai", "--slots", "0"], "at least one"),
-        (
-            [
-                "demo",
-                "crewai",
-                "--base-url",
-                "http://127.0.0.1:9",
-                "--model",
-                "m",
-                "--api-key-env",
-                "HOME",
-            ],
-            "does not answer",
-        ),
+        ([*LIVE, "--base-url", "http://127.0.0.1:9"], "does not answer"),
+        ([*LIVE, "--base-url", "nonsense"], "is no URL"),
     ],
 )
 def test_impossible_wishes_are_one_line_with_the_cure(capsys, words, cure):
