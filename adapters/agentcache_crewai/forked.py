@@ -21,6 +21,7 @@ from agentcache_crewai.turns import (
     aentry,
     entry,
     is_list,
+    previewing,
     sending,
     speech_of,
     turn_of,
@@ -45,7 +46,7 @@ class ForkMixin:
         if turn_of(self) is not None:  # the class calls itself again, e.g. without `stop`
             return inner.call(messages, *args, **kwargs)
         stand, tries = self._agentcache, 0
-        speech = speech_of(stand, messages, kwargs)
+        speech = speech_of(stand, self, messages, kwargs)
         while True:
             with (
                 entry(stand, speech) as held,
@@ -65,7 +66,7 @@ class ForkMixin:
         if turn_of(self) is not None:
             return await inner.acall(messages, *args, **kwargs)
         stand, tries = self._agentcache, 0
-        speech = speech_of(stand, messages, kwargs)
+        speech = speech_of(stand, self, messages, kwargs)
         while True:
             async with aentry(stand, speech) as held:
                 with sending(Turn(id(self), stand, speech, held)) as turn:
@@ -76,6 +77,14 @@ class ForkMixin:
                 return answer
             tries += 1
             messages = [*messages, _correction(turn, refused, tries)]
+
+    def get_input_tokens_count(self, messages: Any, *args: Any, **kwargs: Any) -> int:
+        """Count the request that will be sent; a bare text, such as a tool result, as it is."""
+        inner: Any = super()
+        if turn_of(self) is not None or not is_list(messages):
+            return int(inner.get_input_tokens_count(messages, *args, **kwargs))
+        with previewing(self, self._agentcache):
+            return int(inner.get_input_tokens_count(messages, *args, **kwargs))
 
     def _prepare_completion_params(self, *args: Any, **kwargs: Any) -> Any:
         inner: Any = super()

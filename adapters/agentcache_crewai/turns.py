@@ -1,5 +1,6 @@
 """A turn: one call in flight, from who speaks to the line in the ledger."""
 
+import threading
 import time
 from collections.abc import Generator, Mapping
 from contextlib import (
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 _VOICES: Final = 256
+_PLANNING_TOOL: Final = "create_reasoning_plan"
 
 
 @dataclass(slots=True)
@@ -52,6 +54,15 @@ class Stand:
     wire: Wire
     label: str = ""
     voices: dict[str, str] = field(default_factory=dict[str, str])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def heard(self, voice: str, name: str) -> None:
+        """Remember who says a system text; copies of a crew share this in several threads."""
+        with self.lock:
+            self.voices.pop(voice, None)
+            self.voices[voice] = name
+            while len(self.voices) > _VOICES:
+                del self.voices[next(iter(self.voices))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +117,28 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
 
-def speech_of(stand: Stand, messages: Any, kwargs: Mapping[str, Any]) -> Speech:
+def speech_of(stand: Stand, llm: object, messages: Any, kwargs: Mapping[str, Any]) -> Speech:
     """Tell an agent's own conversation from the calls that CrewAI makes on the side."""
     if not is_list(messages) or not messages:
         return Speech(stand.fork.name, "side_call: a bare text, not an agent's conversation")
     voice = str(messages[0].get("content"))
     agent = kwargs.get("from_agent")
     if agent is not None:
-        while len(stand.voices) >= _VOICES:
-            stand.voices.pop(next(iter(stand.voices)))
-        stand.voices[voice] = stand.label or str(getattr(agent, "role", "") or stand.fork.name)
+        stand.heard(voice, stand.label or str(getattr(agent, "role", "") or stand.fork.name))
     name = stand.voices.get(voice, stand.fork.name)
-    if kwargs.get("response_model") is not None:
+    own_format = stand.wire.kind == "anthropic" and getattr(llm, "response_format", None)
+    if kwargs.get("response_model") is not None or own_format:
         return Speech(name, "structured_output: response_format is not part of the frozen parent")
-    if voice not in stand.voices:
+    if voice not in stand.voices or _plans(kwargs):
         return Speech(name, "side_call: not an agent's own conversation")
     return Speech(name)
+
+
+def _plans(kwargs: Mapping[str, Any]) -> bool:
+    """CrewAI's own planning call names the agent, but offers a tool that no agent has."""
+    tools = kwargs.get("tools")
+    names = [t.get("function", t).get("name") for t in tools] if is_list(tools) else []
+    return _PLANNING_TOOL in names
 
 
 def entry(stand: Stand, speech: Speech) -> AbstractContextManager[Pass]:
@@ -147,6 +164,18 @@ def _gated(stand: Stand, speech: Speech) -> bool:
 def _ungated(stand: Stand) -> Pass:
     session = stand.fork.session
     return Pass("ungated", session.key, session.terms, time.monotonic())
+
+
+@contextmanager
+def previewing(llm: object, stand: Stand) -> Generator[None]:
+    """Let the hooks rewrite a request that is only counted: no gate, no record."""
+    session = stand.fork.session
+    held = Pass("ungated", session.key, session.terms, time.monotonic())
+    token = _turn.set(Turn(id(llm), stand, Speech(stand.fork.name), held))
+    try:
+        yield
+    finally:
+        _turn.reset(token)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """How each of CrewAI's model classes speaks: its dialect, and where its request can be seen."""
 
 import inspect
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ from agentcache.rules import Rule, rule_for
 
 __all__ = ["Wire", "fit_sdk", "wire_of"]
 
+_URL_VARIABLES: Final = {
+    "openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+    "anthropic": ("ANTHROPIC_BASE_URL",),
+}
+_VENDOR_URLS: Final = ("https://api.openai.com/v1", "https://api.anthropic.com")
 _PROBE: Final = [{"role": "user", "content": "?"}]
 
 
@@ -61,6 +67,23 @@ class Wire:
             return {}
         return dict(llm._prepare_completion_params(list(_PROBE)))
 
+    def sample(
+        self, llm: Any, system: str, user: str, schemas: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """The first request of a conversation, without sending one."""
+        messages = [
+            {"role": "system", "content": system, "cache_breakpoint": True},
+            {"role": "user", "content": user, "cache_breakpoint": True},
+        ]
+        tools = list(schemas) if schemas and takes_tools(llm) else None
+        if self.kind == "anthropic":
+            said, told = llm._format_messages_for_anthropic(messages)
+            return dict(llm._prepare_completion_params(said, told, tools))
+        plain = [{k: v for k, v in m.items() if k in ("role", "content")} for m in messages]
+        if self.kind == "openai":
+            return dict(llm._prepare_completion_params(plain, tools))
+        return {"messages": plain, **({"tools": tools} if tools else {})}
+
 
 def wire_of(llm: BaseLLM) -> Wire:
     """Tell how a model speaks, without importing providers the program does not use."""
@@ -80,8 +103,13 @@ def takes_tools(llm: Any) -> bool:
 
 
 def base_url_of(llm: Any) -> str:
-    """The endpoint a model was given, or empty for its provider's own."""
-    return str(getattr(llm, "base_url", None) or getattr(llm, "api_base", None) or "")
+    """The endpoint a model calls; empty for its provider's own."""
+    given = getattr(llm, "base_url", None) or getattr(llm, "api_base", None)
+    named = next(
+        (os.environ[v] for v in _URL_VARIABLES.get(llm.provider, ()) if v in os.environ), ""
+    )
+    url = str(given or named).rstrip("/")
+    return "" if url in _VENDOR_URLS else url
 
 
 def fit_sdk(wire: Wire, params: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,148 +1,119 @@
-"""Where a crew keeps its models, and how they are replaced and restored."""
+"""wrap, unwrap, attachments: check everything, then replace, then say what a bill would say."""
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from crewai import Agent, BaseLLM, Crew, Process
-from crewai.utilities.llm_utils import create_llm
+from crewai import BaseLLM, Crew
 
 from agentcache.attach import Attachment, Options
-from agentcache.errors import (
-    AgentcacheWarning,
-    FrozenError,
-    NothingToForkError,
-    OptionError,
-    UnknownObjectError,
-)
+from agentcache.errors import AgentcacheWarning, FrozenError, NothingToForkError, OptionError
 from agentcache.parent import CacheDomain, freeze, union_tools
 from agentcache.rules import Rule
-from agentcache.sessions import Fork, Session
+from agentcache.sessions import Session
+from agentcache.worth import Sample
 from agentcache_crewai.forked import forked_copy, stand_of
-from agentcache_crewai.tools import CANONICAL, manager_tools, own_tools
+from agentcache_crewai.places import Place, holders, places, put, put_back
+from agentcache_crewai.tools import CANONICAL
 from agentcache_crewai.turns import Stand
-from agentcache_crewai.wires import Wire, wire_of
+from agentcache_crewai.wires import Wire
 
 __all__ = ["attachments", "unwrap", "wrap"]
 
-
-@dataclass(slots=True)
-class _Place:
-    """One attribute that holds a model: `holder.attribute`, the model, and whose it is."""
-
-    holder: Any
-    attribute: str
-    name: str
-    llm: BaseLLM
-    schemas: list[dict[str, Any]]
+_PLACEHOLDER = re.compile(r"\{[A-Za-z_][\w-]*\}")
 
 
 @dataclass(slots=True)
-class _Domain:
-    """The places whose calls can share one cache."""
+class _Group:
+    """Places whose calls can share one cache: one domain, and one set of rendering parameters."""
 
     wire: Wire
     rule: Rule
     domain: CacheDomain
-    places: list[_Place]
+    params: dict[str, Any]
+    places: list[Place] = field(default_factory=list[Place])
 
 
 def wrap(x: object, options: Options) -> object:
-    """Fork every model of a Crew or an Agent, in place."""
-    places = list(_places(x))
-    if not places:
+    """Fork every model of a Crew or an Agent, in place; those added since the last time join."""
+    found = list(places(x))
+    if not found:
         raise NothingToForkError(
-            f"{_name(x)} has no agent with a model. Give at least one agent an llm=LLM(...)."
+            f"This {type(x).__name__} has no agent with a model. Give an agent an llm=LLM(...)."
         )
-    if any(stand_of(p.llm) for p in places):
+    rest = [place for place in found if stand_of(place.llm) is None]
+    if not rest:
         return x
-    attachment = Attachment(options)
-    domains = _by_domain(places, options)
-    sessions = [(group, _session(group, options)) for group in domains]
-    for group, session in sessions:
-        attachment.sessions.append(session)
-        _place_forks(group, session, attachment)
-    _say(x, sessions, options)
+    earlier = attachments(x)
+    attachment = earlier[-1] if earlier else Attachment(options)
+    groups = _grouped(rest, attachment.options)
+    made = [m for group in groups for m in _forks(group, _session(group, attachment), attachment)]
+    _say(x, groups, attachment)
+    for place, llm in made:
+        put(place.holder, place.attribute, llm)
     return x
 
 
 def unwrap(x: object) -> object:
     """Put every model of a Crew or an Agent back."""
-    for holder, attribute in _holders(x):
-        stand = stand_of(getattr(holder, attribute, None))
-        if stand is not None:
-            was = stand.before if attribute == "manager_llm" else stand.original
-            _put(holder, attribute, was)
+    put_back(x)
     return x
 
 
 def attachments(x: object) -> Sequence[Attachment]:
     """What `wrap` attached, found through the forked models."""
     found: list[Attachment] = []
-    for holder, attribute in _holders(x):
+    for holder, attribute in holders(x):
         stand = stand_of(getattr(holder, attribute, None))
         if stand is not None and stand.attachment not in found:
             found.append(stand.attachment)
     return found
 
 
-def _holders(x: object) -> Iterator[tuple[Any, str]]:
-    if isinstance(x, Agent):
-        yield x, "llm"
-    elif isinstance(x, Crew):
-        for agent in x.agents:
-            yield agent, "llm"
-        if x.manager_agent is not None:
-            yield x.manager_agent, "llm"
-        yield x, "manager_llm"
-    else:
-        raise UnknownObjectError(
-            f"agentcache wraps crewai's Crew and Agent, not {type(x).__qualname__} ({x!r:.80}). "
-            "Wrap the Crew that holds it."
-        )
+def _grouped(rest: list[Place], options: Options) -> list[_Group]:
+    groups: list[_Group] = []
+    for place in rest:
+        rule = place.wire.rule(place.llm, options.provider)
+        domain = place.wire.domain(place.llm, rule)
+        params = place.wire.params(place.llm)
+        frozen = {k: v for k, v in params.items() if k in rule.freeze and k != "prompt_cache_key"}
+        twin = _Group(place.wire, rule, domain, frozen)
+        same = [g for g in groups if (g.wire, g.domain) == (twin.wire, twin.domain)]
+        group = next((g for g in same if g.params == frozen), None)
+        if group is None:
+            if same:
+                _parted(same[0], place, frozen, options)
+            groups.append(twin)
+        (group or twin).places.append(place)
+    return groups
 
 
-def _places(x: object) -> Iterator[_Place]:
-    crew = x if isinstance(x, Crew) else None
-    names: dict[str, int] = {}
-    for holder, attribute in _holders(x):
-        value = getattr(holder, attribute, None)
-        if attribute == "manager_llm":
-            if crew is None or crew.process != Process.hierarchical or crew.manager_agent:
-                continue
-            value = create_llm(value)
-        if not isinstance(value, BaseLLM):
-            continue
-        name = "Crew Manager" if attribute == "manager_llm" else str(holder.role)
-        names[name] = names.get(name, 0) + 1
-        label = name if names[name] == 1 else f"{name} ({names[name]})"
-        yield _Place(holder, attribute, label, value, _schemas(holder, attribute, crew))
+def _parted(group: _Group, place: Place, params: dict[str, Any], options: Options) -> None:
+    """Two agents of one model that cannot share, because they render differently."""
+    name = next(k for k in {**group.params, **params} if group.params.get(k) != params.get(k))
+    text = (
+        f"Agent {place.name!r} sends {name}={params.get(name)!r}, {group.places[0].name!r} sends "
+        f"{group.params.get(name)!r}: they share no prefix. Give all agents the same {name}."
+    )
+    if options.strict:
+        raise FrozenError(text)
+    _warn(text)
 
 
-def _schemas(holder: Any, attribute: str, crew: Crew | None) -> list[dict[str, Any]]:
-    if attribute == "manager_llm" or (crew is not None and holder is crew.manager_agent):
-        return manager_tools(crew, holder) if crew is not None else []
-    return own_tools(holder, crew)
-
-
-def _by_domain(places: list[_Place], options: Options) -> list[_Domain]:
-    groups: dict[tuple[Wire, CacheDomain], _Domain] = {}
-    for place in places:
-        wire = wire_of(place.llm)
-        rule = wire.rule(place.llm, options.provider)
-        domain = wire.domain(place.llm, rule)
-        group = groups.setdefault((wire, domain), _Domain(wire, rule, domain, []))
-        group.places.append(place)
-    return list(groups.values())
-
-
-def _session(group: _Domain, options: Options) -> Session:
-    """The parent of one cache domain: made from its agents, or the one the user gave."""
-    owned = {p.name: group.wire.tools(p.llm, p.schemas) for p in group.places}
-    if options.session is not None:
-        _check_joins(options.session, group)
-        return options.session
+def _session(group: _Group, attachment: Attachment) -> Session:
+    """The parent of one group: made from its agents, the one given, or the one they join."""
+    options = attachment.options
+    given = options.session or next(
+        (s for s in attachment.sessions if s.domain == group.domain and _accepts(s, group)), None
+    )
+    if given is not None:
+        _check_joins(given, group)
+        if given not in attachment.sessions:
+            attachment.sessions.append(given)
+        return given
+    owned = {p.name: p.tools() for p in group.places}
     parent = freeze(
         group.wire.dialect,
         group.rule,
@@ -150,81 +121,87 @@ def _session(group: _Domain, options: Options) -> Session:
         system=options.system,
         context=options.context,
         tools=union_tools(group.wire.dialect, owned, CANONICAL),
-        params=group.wire.params(group.places[0].llm),
+        params=group.params,
         canonical=CANONICAL,
         ttl=options.ttl,
     )
-    return Session(parent, fork=options.layout == "fork")
+    samples = list(_samples(group)) if len(group.places) > 1 else []
+    return attachment.open(parent, samples)
 
 
-def _check_joins(session: Session, group: _Domain) -> None:
+def _samples(group: _Group) -> Iterator[Sample]:
+    for place in group.places:
+        for talk in place.talks:
+            if talk.user:
+                request = group.wire.sample(place.llm, talk.system, talk.user, talk.tools)
+                yield Sample(place.name, request, writes=group.wire.kind == "anthropic")
+
+
+def _accepts(session: Session, group: _Group) -> bool:
+    return not session.fork("?").differs_in_params(group.params)
+
+
+def _check_joins(session: Session, group: _Group) -> None:
+    names = ", ".join(p.name for p in group.places)
     if session.domain != group.domain:
-        names = ", ".join(p.name for p in group.places)
         raise OptionError(
-            f"session= belongs to {session.domain}, but {names} would call {group.domain}: they "
-            "share no cache. Wrap them without session=, or give them the same model and endpoint."
+            f"This session belongs to {session.domain}, but {names} would call {group.domain}: "
+            "they share no cache. Wrap them without session=, or give them that model and endpoint."
+        )
+    name_of, known = session.parent.dialect.tool_name, session.standing.names
+    missing = [name_of(t) for p in group.places for t in p.tools() if name_of(t) not in known]
+    if missing:
+        raise OptionError(
+            f"{names} cannot join: the parent froze its tools without {', '.join(missing)}. "
+            "Unwrap and wrap again, so that the union is gathered anew."
         )
 
 
-def _place_forks(group: _Domain, session: Session, attachment: Attachment) -> None:
-    """Check all, then replace: a refusal must leave the crew as it was."""
-    dialect = session.parent.dialect
-    made: list[tuple[_Place, BaseLLM]] = []
+def _forks(
+    group: _Group, session: Session, attachment: Attachment
+) -> Iterator[tuple[Place, BaseLLM]]:
+    name_of = session.parent.dialect.tool_name
     for place in group.places:
-        tools = group.wire.tools(place.llm, place.schemas)
-        fork = session.fork(place.name, [dialect.tool_name(t) for t in tools])
-        _check_params(fork, group.wire.params(place.llm), attachment.options)
+        fork = session.fork(place.name, [name_of(t) for t in place.tools()])
         before = getattr(place.holder, place.attribute)
         label = place.name if place.name != getattr(place.holder, "role", place.name) else ""
         stand = Stand(place.llm, before, fork, attachment, group.wire, label)
-        made.append((place, forked_copy(place.llm, stand)))
-    for place, llm in made:
-        _put(place.holder, place.attribute, llm)
+        yield place, forked_copy(place.llm, stand)
 
 
-def _put(holder: Any, attribute: str, llm: Any) -> None:
-    """Set a model where it is kept, and in an executor that has run already.
-
-    CrewAI should read the agent's model for every task; before 1.15 the executor keeps the one it
-    was built with.
-    """
-    setattr(holder, attribute, llm)
-    executor: Any = getattr(holder, "agent_executor", None)
-    if isinstance(getattr(executor, "llm", None), BaseLLM):
-        executor.llm = llm
-
-
-def _check_params(fork: Fork, params: dict[str, Any], options: Options) -> None:
-    reason = fork.differs_in_params(params)
-    if reason and options.strict:
-        raise FrozenError(reason)
-    if reason:
-        warnings.warn(f"{reason} Until then it is sent unforked.", AgentcacheWarning, stacklevel=5)
-
-
-def _say(x: object, sessions: list[tuple[_Domain, Session]], options: Options) -> None:
+def _say(x: object, groups: list[_Group], attachment: Attachment) -> None:
     """Say what a user would otherwise find out from the bill."""
-    ledger = options.ledger
+    ledger, sessions = attachment.ledger, attachment.sessions
     if len(sessions) > 1:
-        domains = "; ".join(str(s.domain) for _, s in sessions)
+        domains = "; ".join(str(s.domain) for s in sessions)
         ledger.note(f"{len(sessions)} sessions, one per cache domain: {domains}")
-    for group, session in sessions:
+    for group in groups:
         if not group.rule.known:
             _warn(
-                f"No caching rule for {session.domain}: the safe common denominator is used "
+                f"No caching rule for {group.domain}: the safe common denominator is used "
                 "(no marks, no extra parameters). Pass provider='llama.cpp' or alike to wrap."
             )
         if not group.wire.native:
             kinds = ", ".join(sorted({type(p.llm).__name__ for p in group.places}))
             ledger.note(f"{kinds}: forked in the messages only, without marks or tool_choice.")
-        keys = {group.wire.params(p.llm).get("prompt_cache_key") for p in group.places}
+        keys = {str(group.wire.params(p.llm).get("prompt_cache_key")) for p in group.places}
         if len(keys) > 1:
             ledger.note(f"Agents send different prompt_cache_key ({keys}): they may land apart.")
-        why = session.why_not()
-        if why:
-            ledger.note(f"Not forked, {session.domain}: {why}")
+    ledger.note(*_about_context(groups, attachment.options))
     if isinstance(x, Crew):
         ledger.note(*_left_alone(x))
+
+
+def _about_context(groups: list[_Group], options: Options) -> Iterator[str]:
+    said = "\n".join(p.texts() for group in groups for p in group.places)
+    for n, text in enumerate(options.context, 1):
+        if text not in said:
+            yield f"context {n} stands in no task or backstory: it is added to every fork."
+        elif _PLACEHOLDER.search(text):
+            yield (
+                f"context {n} holds a {{placeholder}} that CrewAI fills in later: it is not found "
+                "in the prompts then, and is sent twice. Pass the filled-in text."
+            )
 
 
 def _left_alone(crew: Crew) -> Iterator[str]:
@@ -234,11 +211,9 @@ def _left_alone(crew: Crew) -> Iterator[str]:
     for agent in crew.agents:
         if not isinstance(getattr(agent, "llm", None), BaseLLM):
             yield f"Passes through untouched: {agent.role!r} has no CrewAI model to fork."
+    if any(isinstance(task.guardrail, str) for task in crew.tasks):
+        yield "Passes through uncounted: string guardrails, bound to their model before wrap."
 
 
 def _warn(text: str) -> None:
     warnings.warn(text, AgentcacheWarning, stacklevel=5)
-
-
-def _name(x: object) -> str:
-    return f"This {type(x).__name__}"

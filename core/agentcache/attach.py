@@ -6,9 +6,13 @@ from typing import Literal, Protocol
 
 from agentcache.gate import Gate
 from agentcache.ledger import Ledger
+from agentcache.parent import Parent
 from agentcache.sessions import Session
+from agentcache.worth import Sample, would_cost_more
 
 __all__ = ["Adapter", "Attachment", "Options"]
+
+_AS_IS = "as_is: layout='as_is' leaves every request as the program made it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,7 @@ class Options:
     system: str
     context: tuple[str, ...] = ()
     session: Session | None = None
-    layout: Literal["fork", "as_is"] = "fork"
+    layout: Literal["auto", "fork", "as_is"] = "auto"
     strict: bool = False
     guard: bool = True
     provider: str | None = None
@@ -38,6 +42,20 @@ class Attachment:
     def ledger(self) -> Ledger:
         """Where the calls are recorded."""
         return self.options.ledger
+
+    def open(self, parent: Parent, samples: Sequence[Sample]) -> Session:
+        """Open the session of one cache domain, as the layout asks; say so if it is left alone."""
+        layout = self.options.layout
+        session = Session(parent, leave=_AS_IS if layout == "as_is" else "")
+        if layout == "auto":
+            dearer = would_cost_more(session, samples)
+            if dearer:
+                session.leave(dearer)
+        why = session.why_not()
+        if why:
+            self.ledger.note(f"Not forked, {session.domain}: {why}")
+        self.sessions.append(session)
+        return session
 
 
 class Adapter(Protocol):

@@ -160,13 +160,17 @@ def freeze(  # noqa: PLR0913 - a parent is all of these
 
 
 def checked_context(context: Sequence[str]) -> tuple[str, ...]:
-    """Return the texts as a tuple; raises OptionError for a bare string or what is no text."""
+    """Return the texts, less those that another contains.
+
+    Raises OptionError for a bare string, or for what is no text.
+    """
     if isinstance(context, str):
         raise OptionError(f"context={context[:40]!r} is a string; pass a list: context=[text].")
     for n, text in enumerate(context):
         if not isinstance(text, str) or not text:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"context[{n}] = {text!r:.60} is not a text. Pass non-empty strings.")
-    return tuple(context)
+    unique = dict.fromkeys(context)
+    return tuple(t for t in unique if not any(t in other for other in unique if other != t))
 
 
 _BULK = frozenset({"tools", "system", "messages", "input", "instructions", "prompt_cache_key"})

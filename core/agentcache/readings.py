@@ -42,10 +42,12 @@ class Reading:
 class _Seen:
     """What has been sent so far in one cache domain: chains by agent, and marked ones.
 
-    `tokens` holds positions that usage has told exactly: ends of requests, and fork points.
+    `tokens` holds positions that usage has told exactly: ends of requests, and fork points; `plain`
+    holds the ends of the program's own requests, worked out from them.
     """
 
     tokens: dict[str, int] = field(default_factory=dict[str, int])
+    plain: dict[str, int] = field(default_factory=dict[str, int])
     sent: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     original: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     marked: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
@@ -142,28 +144,38 @@ def _cost(call: Call, rule: Rule, total: int) -> float | None:
 
 
 def _unshared(call: Call, rule: Rule, seen: _Seen, scale: float) -> float:
-    """Bill of the program's own request, had only this agent's own earlier calls been cached."""
-    total = int(sum(p.weight for p in call.original) * scale)
+    """Bill of the program's own request, had only this agent's own earlier calls been cached.
+
+    Its length is that of the request sent, less what forking added: so the estimate errs only in
+    what was added, not in the whole conversation.
+    """
+    sent, own = (sum(p.weight for p in prints) for prints in (call.sent, call.original))
+    length = call.usage.input_tokens if call.usage.input_tokens is not None else sent
+    total = max(0, length - round((sent - own) * scale))
+    if call.original:
+        seen.plain[call.original[-1].chain] = total
+    scale = total / (own or 1)
     earlier = seen.original if rule.automatic else seen.marked
     known = earlier.get(call.agent, set())
     if rule.automatic:
-        read = _reach(call.original, known, rule, scale)
+        read = _reach(call.original, known, rule, scale, seen.plain)
         through = total
     else:
-        read = _marked_reach(call.original, known, rule, scale)
-        own = {p.chain for p in call.original if p.marked}
-        through = _marked_reach(call.original, own, rule, scale)
+        read = _marked_reach(call.original, known, rule, scale, seen.plain)
+        marked = {p.chain for p in call.original if p.marked}
+        through = _marked_reach(call.original, marked, rule, scale, seen.plain)
     written = max(0, through - read) if through >= rule.min_tokens else 0
     fee = rule.ttl.write_multiplier - 1.0
     return total - read + read * rule.read_multiplier + written * fee
 
 
-def _marked_reach(sent: Sequence[Print], known: set[str], rule: Rule, scale: float) -> int:
+def _marked_reach(
+    sent: Sequence[Print], known: set[str], rule: Rule, scale: float, exact: Mapping[str, int]
+) -> int:
     """Tokens up to the last block that carried a mark in `known`."""
     reach = weight = 0
     for block in sent:
         weight += block.weight
         if block.chain in known:
-            reach = weight
-    tokens = int(reach * scale)
-    return tokens if tokens >= rule.min_tokens else 0
+            reach = exact.get(block.chain, int(weight * scale))
+    return reach if reach >= rule.min_tokens else 0

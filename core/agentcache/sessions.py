@@ -13,7 +13,7 @@ from agentcache.dialects import Dialect, Json, Parts
 from agentcache.dialects.base import is_json
 from agentcache.errors import FrozenError
 from agentcache.gate import Terms
-from agentcache.layout import Tail, lay
+from agentcache.layout import Tail, lay, lift
 from agentcache.parent import CacheDomain, Parent, tool_text
 
 __all__ = ["Fork", "Rewrite", "Session", "Standing"]
@@ -71,9 +71,9 @@ class _Talk:
 class Session:
     """One frozen parent. Only `extend` changes it, and only by appending."""
 
-    def __init__(self, parent: Parent, *, fork: bool = True) -> None:
-        """Open a session; with `fork=False` its forks send every request as it is."""
-        self._forks_requests = fork
+    def __init__(self, parent: Parent, *, leave: str = "") -> None:
+        """Open a session; with a reason to `leave` it, its forks send every request as it is."""
+        self._left = leave
         self._affinity_id = "ac-" + parent.digest()[:20]
         self._lock = threading.Lock()
         self._weigh = Weights()
@@ -152,9 +152,11 @@ class Session:
 
     def why_not(self) -> str:
         """Why forking cannot pay for this parent; empty if nothing speaks against it."""
-        if not self._forks_requests:
-            return "as_is: layout='as_is' leaves every request as the program made it"
-        return self._standing.why_not
+        return self._left or self._standing.why_not
+
+    def leave(self, reason: str) -> None:
+        """Send every request as it is from now on, for this reason."""
+        self._left = reason
 
 
 def _why_not(parent: Parent, tokens: int) -> str:
@@ -250,7 +252,8 @@ class Fork:
         if rule.affinity is not None and rule.affinity.kind == "body":
             rest.setdefault(rule.affinity.name, self._session.affinity_id)
         laid = Parts(parts.system, parts.messages, parts.tools, rest)
-        tail = Tail(agent, tuple(t for t in parts.system if t != parent.system), lines)
+        own = (lift(t, parent.context) for t in parts.system if t != parent.system)
+        tail = Tail(agent, tuple(own), lines)
         return lay(wire, rule, parent.trunk, laid, tail, mark=parent.mark, loops=loops)
 
     def _talk(self, parts: Parts, names: tuple[str, ...]) -> _Talk:

@@ -33,7 +33,7 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
     system: str | None = None,
     context: Sequence[str] = (),
     session: Session | None = None,
-    layout: Literal["fork", "as_is"] = "fork",
+    layout: Literal["auto", "fork", "as_is"] = "auto",
     strict: bool = False,
     guard: bool = True,
     provider: str | None = None,
@@ -53,7 +53,8 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         context: Texts that all agents share, such as a brief. Where a program carries one of them
             verbatim in its own prompts, it is sent once, in the shared trunk.
         session: Join an existing parent instead of making one.
-        layout: `fork`, or `as_is` to send everything unchanged and only keep the ledger.
+        layout: `auto` forks unless it is estimated to cost more than leaving the program alone;
+            `fork` forks in any case; `as_is` changes nothing and only keeps the ledger.
         strict: Raise where a request cannot be forked, instead of sending it unchanged.
         guard: Turn a call to another agent's tool into an error the model can recover from.
         provider: Row id or provider name in the rules, e.g. `llama.cpp`, where endpoint and model
@@ -69,8 +70,8 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         OptionError: an option that cannot be had.
 
     """
-    if layout not in ("fork", "as_is"):
-        raise OptionError(f"layout={layout!r} does not exist. Choose 'fork' or 'as_is'.")
+    if layout not in ("auto", "fork", "as_is"):
+        raise OptionError(f"layout={layout!r} does not exist. Choose 'auto', 'fork' or 'as_is'.")
     texts = checked_context(context)
     if session is not None and (system is not None or context or ttl is not None):
         raise OptionError("session= already has its system, context and ttl; drop those options.")
@@ -135,7 +136,8 @@ def _attached(x: object) -> Sequence[Attachment]:
     found = _adapter_for(x).attachments(x)
     if not found:
         raise NothingToForkError(
-            f"This {type(x).__name__} is not wrapped. Call agentcache.wrap first."
+            f"This {type(x).__name__} is not wrapped. Call agentcache.wrap first; after unwrap, "
+            "report(ledger) still works on the ledger you passed to wrap."
         )
     return found
 

@@ -212,7 +212,7 @@ def test_a_trunk_of_tools_alone_has_nothing_to_mark() -> None:
 
 
 def test_as_is_leaves_every_request_alone() -> None:
-    held = Session(session("openai.chat", "gpt-6-luna").parent, fork=False)
+    held = Session(session("openai.chat", "gpt-6-luna").parent, leave="as_is: asked for")
 
     made = held.fork("worker").rewrite(chat())
 

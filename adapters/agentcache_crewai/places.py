@@ -1,0 +1,98 @@
+"""Where a crew keeps its models: found, replaced, and put back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from crewai import Agent, BaseLLM, Crew, Process
+from crewai.utilities.llm_utils import create_llm
+
+from agentcache.errors import UnknownObjectError
+from agentcache_crewai.forked import stand_of
+from agentcache_crewai.tools import Conversation, conversations, late_tools
+from agentcache_crewai.wires import Wire, wire_of
+
+__all__ = ["Place", "holders", "places", "put", "put_back"]
+
+
+@dataclass(slots=True)
+class Place:
+    """One attribute that holds a model: `holder.attribute`, the model, and whose it is."""
+
+    holder: Any
+    attribute: str
+    name: str
+    llm: BaseLLM
+    wire: Wire
+    talks: list[Conversation]
+
+    def tools(self) -> list[dict[str, Any]]:
+        """Every tool this place may ever send, as its model sends them."""
+        schemas = {repr(tool): tool for talk in self.talks for tool in talk.tools}
+        late = late_tools() if schemas else []
+        return self.wire.tools(self.llm, [*schemas.values(), *late])
+
+    def texts(self) -> str:
+        """Everything the program itself says here."""
+        return "\n".join(f"{talk.system}\n{talk.user}" for talk in self.talks)
+
+
+def holders(x: object) -> Iterator[tuple[Any, str]]:
+    """Attributes of a Crew or an Agent that hold a model, or may hold one later."""
+    if isinstance(x, Agent):
+        yield x, "llm"
+    elif isinstance(x, Crew):
+        for agent in x.agents:
+            yield agent, "llm"
+        if x.manager_agent is not None:
+            yield x.manager_agent, "llm"
+        yield x, "manager_llm"
+    else:
+        raise UnknownObjectError(
+            f"agentcache wraps crewai's Crew and Agent, not {type(x).__qualname__} ({x!r:.80}). "
+            "Wrap the Crew that holds it."
+        )
+
+
+def places(x: object) -> Iterator[Place]:
+    """Every model of a Crew or an Agent, with the conversations it will have."""
+    crew = x if isinstance(x, Crew) else None
+    names: dict[str, int] = {}
+    for holder, attribute in holders(x):
+        value = getattr(holder, attribute, None)
+        if attribute == "manager_llm":
+            if crew is None or crew.process != Process.hierarchical or crew.manager_agent:
+                continue
+            value = create_llm(value)
+        if not isinstance(value, BaseLLM):
+            continue
+        name = "Crew Manager" if attribute == "manager_llm" else str(holder.role)
+        names[name] = names.get(name, 0) + 1
+        label = name if names[name] == 1 else f"{name} ({names[name]})"
+        talks = conversations(holder, crew)
+        yield Place(holder, attribute, label, value, wire_of(value), talks)
+
+
+def put(holder: Any, attribute: str, llm: Any) -> None:
+    """Set a model where it is kept, and in an executor that has run already.
+
+    CrewAI should read the agent's model for every task; before 1.15 the executor keeps the one it
+    was built with.
+    """
+    setattr(holder, attribute, llm)
+    executor: Any = getattr(holder, "agent_executor", None)
+    if isinstance(getattr(executor, "llm", None), BaseLLM):
+        executor.llm = llm
+
+
+def put_back(x: object) -> None:
+    """Restore every model, also in the memory that CrewAI rebuilt with a forked one."""
+    for holder, attribute in holders(x):
+        stand = stand_of(getattr(holder, attribute, None))
+        if stand is not None:
+            put(holder, attribute, stand.before if attribute == "manager_llm" else stand.original)
+        for memory in (getattr(holder, "memory", None), getattr(holder, "_memory", None)):
+            for slot in ("llm", "_llm_instance"):
+                kept = stand_of(getattr(memory, slot, None))
+                if kept is not None:
+                    setattr(memory, slot, kept.original)

@@ -1,0 +1,68 @@
+"""Worth it? A rough bill of a program as it is and forked, before anything is sent."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agentcache.rules import Rule
+from agentcache.sessions import Session
+
+__all__ = ["Sample", "would_cost_more"]
+
+LOOP_CALLS: Final = 3
+"""Calls assumed of an agent with tools: two tool calls and the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One conversation a program will have: its first `request`, and whose it is.
+
+    `writes` says whether the framework marks that request itself, so that it pays for writes.
+    """
+
+    name: str
+    request: Mapping[str, Any]
+    writes: bool = False
+
+
+def would_cost_more(session: Session, samples: Iterable[Sample]) -> str:
+    """Say why forking these conversations would cost more than leaving them alone; empty if not.
+
+    Estimated from character classes and the rule's multipliers, with `LOOP_CALLS` calls for an
+    agent with tools and one for any other. Only where tokens are billed and forking is possible.
+    """
+    rule = session.parent.rule
+    found = list(samples)
+    if not rule.billed or not found or session.why_not():
+        return ""
+    plain = forked = 0.0
+    trunk = session.standing.tokens
+    for sample in found:
+        made = session.fork(sample.name).rewrite(sample.request)
+        if not made.forked:
+            continue
+        calls = LOOP_CALLS if made.allowed else 1
+        before, after = (sum(p.weight for p in prints) for prints in (made.original, made.sent))
+        plain += _plain(rule, before, calls, writes=rule.automatic or sample.writes)
+        forked += _forked(rule, trunk, after - trunk, calls)
+    forked += trunk * (rule.ttl.write_multiplier - rule.read_multiplier)  # the first of all writes
+    if forked <= plain:
+        return ""
+    return (
+        f"would_cost_more: forked, the input would cost about {forked:,.0f} token equivalents, as "
+        f"it is about {plain:,.0f} (estimated). Share more context, or fewer tools; "
+        "layout='fork' forks all the same."
+    )
+
+
+def _plain(rule: Rule, tokens: float, calls: int, *, writes: bool) -> float:
+    """An agent's own loop: the first call writes, later ones read it, where the rules allow."""
+    if tokens < rule.min_tokens or not writes:
+        return calls * tokens
+    return tokens * rule.ttl.write_multiplier + (calls - 1) * tokens * rule.read_multiplier
+
+
+def _forked(rule: Rule, trunk: float, tail: float, calls: int) -> float:
+    """A follower: it reads the trunk, and writes its tail only if it comes back to it."""
+    first = trunk * rule.read_multiplier + tail * (rule.ttl.write_multiplier if calls > 1 else 1.0)
+    return first + (calls - 1) * (trunk + tail) * rule.read_multiplier
