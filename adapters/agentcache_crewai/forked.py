@@ -78,14 +78,6 @@ class ForkMixin:
             tries += 1
             messages = [*messages, _correction(turn, refused, tries)]
 
-    def get_input_tokens_count(self, messages: Any, *args: Any, **kwargs: Any) -> int:
-        """Count the request that will be sent; a bare text, such as a tool result, as it is."""
-        inner: Any = super()
-        if turn_of(self) is not None or not is_list(messages):
-            return int(inner.get_input_tokens_count(messages, *args, **kwargs))
-        with previewing(self, self._agentcache):
-            return int(inner.get_input_tokens_count(messages, *args, **kwargs))
-
     def _prepare_completion_params(self, *args: Any, **kwargs: Any) -> Any:
         inner: Any = super()
         params: dict[str, Any] = inner._prepare_completion_params(*args, **kwargs)
@@ -127,6 +119,18 @@ class ForkMixin:
         return _restate(inner.__copy__(), type(self), self._agentcache)
 
 
+class CountingForkMixin(ForkMixin):
+    """For crewai >= 1.15.29, whose models count a request before it is sent."""
+
+    def get_input_tokens_count(self, messages: Any, *args: Any, **kwargs: Any) -> int:
+        """Count the request that will be sent; a bare text, such as a tool result, as it is."""
+        inner: Any = super()
+        if turn_of(self) is not None or not is_list(messages):
+            return int(inner.get_input_tokens_count(messages, *args, **kwargs))
+        with previewing(self, self._agentcache):
+            return int(inner.get_input_tokens_count(messages, *args, **kwargs))
+
+
 def forked_copy(llm: BaseLLM, stand: Stand) -> BaseLLM:
     """Return a copy of the model, of a subclass of its own class, that sends forks."""
     return cast("BaseLLM", _restate(copy.copy(llm), _forked_class(type(llm)), stand))
@@ -152,7 +156,8 @@ def _forked_class(cls: type[BaseLLM]) -> type[BaseLLM]:
         "__annotations__": {"_agentcache": Any},
         "_agentcache": PrivateAttr(default=None),
     }
-    return type(f"Forked{cls.__name__}", (ForkMixin, cls), space)
+    mixin = CountingForkMixin if hasattr(cls, "get_input_tokens_count") else ForkMixin
+    return type(f"Forked{cls.__name__}", (mixin, cls), space)
 
 
 def _outgoing(

@@ -48,7 +48,7 @@ def crew_of(provider: loopback.Loopback, *tools: list[BaseTool]) -> Crew:
         Agent(role=f"Agent {n}", goal="g", backstory="b", tools=own, llm=model)
         for n, own in enumerate(tools or ([], []))
     ]
-    tasks = [Task(description="Do.", expected_output="text", agent=a) for a in agents]
+    tasks = [Task(description=f"{BRIEF} Do.", expected_output="text", agent=a) for a in agents]
     return Crew(agents=agents, tasks=tasks)
 
 
