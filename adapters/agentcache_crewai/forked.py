@@ -178,6 +178,8 @@ def _note_usage(llm: object, response: Any) -> None:
     turn, usage = turn_of(llm), getattr(response, "usage", None)
     if turn is not None and usage is not None:
         turn.usage = Usage.from_payload(usage.model_dump())
+        ledger = turn.stand.attachment.ledger
+        ledger.answered(getattr(response, "id", ""), getattr(response, "system_fingerprint", ""))
 
 
 def _crewai_usage(data: Mapping[str, Any]) -> Usage:

@@ -172,34 +172,44 @@ def _forks(
 def _say(x: object, groups: list[_Group], attachment: Attachment) -> None:
     """Say what a user would otherwise find out from the bill."""
     ledger, sessions = attachment.ledger, attachment.sessions
+    for group in (g for g in groups if not g.rule.known):
+        _warn(
+            f"No caching rule for {group.domain}: the safe common denominator is used "
+            "(no marks, no extra parameters). Pass provider='llama.cpp' or alike to wrap."
+        )
+    ledger.note(*_about_groups(groups))
     if len(sessions) > 1:
         domains = "; ".join(str(s.domain) for s in sessions)
         ledger.note(f"{len(sessions)} sessions, one per cache domain: {domains}")
-    for group in groups:
-        if not group.rule.known:
-            _warn(
-                f"No caching rule for {group.domain}: the safe common denominator is used "
-                "(no marks, no extra parameters). Pass provider='llama.cpp' or alike to wrap."
-            )
-        if not group.wire.native:
-            kinds = ", ".join(sorted({type(p.llm).__name__ for p in group.places}))
-            ledger.note(f"{kinds}: forked in the messages only, without marks or tool_choice.")
-        keys = {str(group.wire.params(p.llm).get("prompt_cache_key")) for p in group.places}
-        if len(keys) > 1:
-            ledger.note(f"Agents send different prompt_cache_key ({keys}): they may land apart.")
-    ledger.note(*_about_context(groups, attachment.options))
+    if not all(session.why_not() for session in sessions):
+        ledger.note(*_about_context(groups, attachment.options))
+    if not isinstance(x, Crew) and attachment.options.session is None:
+        ledger.note("An agent alone shares with nobody: wrap its crew, or others with session=.")
     if isinstance(x, Crew):
         ledger.note(*_left_alone(x))
 
 
+def _about_groups(groups: list[_Group]) -> Iterator[str]:
+    for group in groups:
+        if not group.wire.native:
+            kinds = ", ".join(sorted({type(p.llm).__name__ for p in group.places}))
+            yield f"{kinds}: forked in the messages only, without marks or tool_choice."
+        keys = {str(group.wire.params(p.llm).get("prompt_cache_key")) for p in group.places}
+        if len(keys) > 1:
+            yield f"Agents send different prompt_cache_key ({keys}): they may land apart."
+
+
 def _about_context(groups: list[_Group], options: Options) -> Iterator[str]:
     said = "\n".join(p.texts() for group in groups for p in group.places)
-    for n, text in enumerate(options.context, 1):
+    for n, text in enumerate(options.context):
         if text not in said:
-            yield f"context {n} stands in no task or backstory: it is added to every fork."
+            yield (
+                f"context[{n}] stands word for word in no task or backstory (whitespace counts): "
+                "it is added to every fork."
+            )
         elif _PLACEHOLDER.search(text):
             yield (
-                f"context {n} holds a {{placeholder}} that CrewAI fills in later: it is not found "
+                f"context[{n}] holds a {{placeholder}} that CrewAI fills in later: it is not found "
                 "in the prompts then, and is sent twice. Pass the filled-in text."
             )
 

@@ -69,6 +69,8 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its module at first use."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("agentcache")
     if name not in _HOME:
         raise AttributeError(f"module 'agentcache' has no attribute {name!r}")
     value = getattr(import_module(f"agentcache.{_HOME[name]}"), name)

@@ -51,9 +51,6 @@ class Attachment:
             dearer = would_cost_more(session, samples)
             if dearer:
                 session.leave(dearer)
-        why = session.why_not()
-        if why:
-            self.ledger.note(f"Not forked, {session.domain}: {why}")
         self.sessions.append(session)
         return session
 

@@ -1,6 +1,7 @@
-"""The command line: `agentcache demo | loopback | engine | rules`."""
+"""Fork the agents of a program from one shared parent: a demo, an engine, a provider."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -35,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"agentcache: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return 130
+        print("agentcache: stopped.", file=sys.stderr, flush=True)
+        os._exit(130)  # a framework's threads would print tracebacks for seconds
 
 
 def _version() -> str:

@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
@@ -16,6 +17,7 @@ from agentcache.usage import Usage
 
 __all__ = ["Call", "Ledger"]
 
+_EMULATED_SIGNS = ("fp_emulated", "msg_emulated_")
 _log = logging.getLogger("agentcache")
 
 
@@ -53,6 +55,8 @@ class Call:
 class Ledger:
     """Append-only record of calls, in memory and, given a `path`, as JSON lines.
 
+    A line holds the fields of `Call`, and `at`, the time of writing in seconds since 1970.
+
     `source` says where the figures come from: `measured` (a provider or a real engine answered) or
     `emulated` (the loopback provider did).
     """
@@ -70,8 +74,11 @@ class Ledger:
         self.path = None if path is None else Path(path).absolute()
         if self.path is not None and (self.path.is_dir() or not self.path.parent.is_dir()):
             raise OptionError(
-                f"ledger={str(path)!r} cannot be a file: its folder must exist, and it be none."
+                f"ledger={str(path)!r} cannot be a file: its folder must exist, and it must not "
+                "be a folder itself."
             )
+        if source not in ("measured", "emulated"):
+            raise OptionError(f"source={source!r} is neither 'measured' nor 'emulated'.")
         self.source: Literal["measured", "emulated"] = source
         self._calls: list[Call] = []
         self._notes: dict[str, None] = {}
@@ -89,6 +96,11 @@ class Ledger:
         with self._lock:
             return tuple(self._notes)
 
+    def answered(self, *signs: object) -> None:
+        """Look at an answer's id and fingerprint: the loopback provider's own say `emulated`."""
+        if any(str(sign).startswith(_EMULATED_SIGNS) for sign in signs):
+            self.source = "emulated"
+
     def note(self, *lines: str) -> None:
         """Remember something worth saying in the report, once."""
         with self._lock:
@@ -102,7 +114,8 @@ class Ledger:
                 self._calls.append(numbered)
                 if self.path is not None:
                     with self.path.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(asdict(numbered), ensure_ascii=False) + "\n")
+                        line = {"at": time.time(), **asdict(numbered)}
+                        file.write(json.dumps(line, ensure_ascii=False) + "\n")
         except Exception:  # noqa: BLE001 - recording never breaks the host
             _log.exception("agentcache could not record a call of %r", call.agent)
 

@@ -219,5 +219,5 @@ def _ttl(rule: Rule, name: str | None, wire: Dialect) -> Ttl:
             return ttl
     known = ", ".join(repr(t.name) for t in offered) or "none"
     raise OptionError(
-        f"ttl={name!r} is not offered by {rule.title!r} over {wire.name}. Offered: {known}."
+        f"ttl={name!r} is not offered by {rule.name} over {wire.name}. Offered: {known}."
     )

@@ -96,13 +96,17 @@ class Report(_Value):
 
     def remarks(self) -> list[str]:
         """Say what stands below the table: rules, bill, calls not forked, notes."""
+        if not self.total.calls and not self.errors:
+            return ["No calls yet.", *self.notes]
         lines = [f"Rules: {'; '.join(self.rules)}. Figures: {self.source}."]
         if self.total.cost is not None:
             bill, alone = (
                 _money(v, self.unit) for v in (self.total.cost, self.total.unshared_cost)
             )
             lines.append(f"Input bill: {bill}; the same calls unshared (estimated): {alone}.")
-        lines += [f"Not forked: {p.agent} x{p.calls}: {p.reason}" for p in self.passed_through]
+        for reason in dict.fromkeys(p.reason for p in self.passed_through):
+            who = [f"{p.agent} x{p.calls}" for p in self.passed_through if p.reason == reason]
+            lines.append(f"Not forked ({', '.join(who)}). {reason}")
         if self.errors:
             lines.append(f"{self.errors} call(s) failed and are not counted.")
         return [*lines, *self.notes]
@@ -210,16 +214,18 @@ def _bill(readings: Sequence[Reading], unit: str, *, actual: bool) -> float | No
 def _table(report: Report) -> Table:
     title = f"agentcache ({report.source})"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in _HEAD:
+    streamed = report.total.time_to_first_token_s is not None
+    head = _HEAD if streamed else _HEAD[:-1]
+    for name in head:
         left = name == "agent"
         width = _AGENT_WIDTH if left else None
         table.add_column(
             name, justify="left" if left else "right", no_wrap=not left, min_width=width
         )
     for row in report.rows:
-        table.add_row(*_cells(row))
+        table.add_row(*_cells(row)[: len(head)])
     table.add_section()
-    table.add_row(*_cells(report.total), style="bold")
+    table.add_row(*_cells(report.total)[: len(head)], style="bold")
     return table
 
 

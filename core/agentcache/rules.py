@@ -99,6 +99,11 @@ class Rule(_Row):
         return self.ttls[0] if self.ttls else Ttl(name="unknown", seconds=300.0)
 
     @property
+    def name(self) -> str:
+        """Short name: whose rules these are."""
+        return self.title.partition(":")[0]
+
+    @property
     def known(self) -> bool:
         """Whether the row is about this model, not the safe common denominator."""
         return self.id != "unknown"

@@ -162,15 +162,15 @@ class Session:
 def _why_not(parent: Parent, tokens: int) -> str:
     rule = parent.rule
     if rule.matching == "none":
-        return f"no_cache: {rule.title}"
+        return f"no_cache: {rule.name}"
     if rule.matching == "breakpoint" and not parent.mark:
-        return f"no_mark: {rule.title}, and this model class cannot carry a mark"
+        return f"no_mark: {rule.name} reads only what is marked; this model class sends no marks"
     if rule.matching == "breakpoint" and not (parent.system or parent.context):
         return "no_mark: the shared part has no text to carry a mark. Pass system= or context="
     if tokens < max(rule.min_tokens, 1):
         return (
             f"below_minimum: the shared part is about {tokens:,} tokens, "
-            f"{rule.title!r} caches from {rule.min_tokens:,}"
+            f"{rule.name} caches from {rule.min_tokens:,}"
         )
     return ""
 
@@ -284,7 +284,7 @@ class Fork:
             return odd
         if any(b.mark for b in blocks) and not parent.mark:
             return (
-                f"own_marks: agent {self._name!r} marks its own prefix, and {parent.rule.title!r} "
+                f"own_marks: agent {self._name!r} marks its own prefix, and {parent.rule.name} "
                 "does not say where a fork's mark would stand. Pass provider= or drop the marks."
             )
         return self.differs_in_params(request) or self._differs_in_tools(standing, request)

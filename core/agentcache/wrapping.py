@@ -55,7 +55,8 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         session: Join an existing parent instead of making one.
         layout: `auto` forks unless it is estimated to cost more than leaving the program alone;
             `fork` forks in any case; `as_is` changes nothing and only keeps the ledger.
-        strict: Raise where a request cannot be forked, instead of sending it unchanged.
+        strict: Raise where a request differs from what the parent froze, instead of sending it
+            unchanged. What is too small, or would cost more, is reported in any case.
         guard: Turn a call to another agent's tool into an error the model can recover from.
         provider: Row id or provider name in the rules, e.g. `llama.cpp`, where endpoint and model
             name do not tell.
@@ -148,7 +149,8 @@ def _adapter_for(x: object) -> Adapter:
         package = cls.__module__.partition(".")[0]
         if package in known:
             return cast("Adapter", import_module(known[package]))
+    names = ", ".join(sorted(known)) or "no framework"
     raise UnknownObjectError(
         f"agentcache has no adapter for {type(x).__module__}.{type(x).__qualname__} ({x!r:.80}). "
-        f"Adapters are installed for: {', '.join(sorted(known)) or 'nothing'}."
+        f"It knows objects of: {names}."
     )

@@ -51,6 +51,7 @@ def test_every_call_is_a_json_line_with_the_same_figures(tmp_path) -> None:
     ledger.extend([call("Zoë"), call("b", first_event_s=None, error="TimeoutError")])
 
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert all(line.pop("at") > 1_700_000_000 for line in lines)
     assert lines == [json.loads(json.dumps(asdict(c))) for c in ledger.calls]
     assert lines[0]["usage"]["cached_tokens"] == 60
     assert lines[0]["sent"][0]["chain"] == "abc"

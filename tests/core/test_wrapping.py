@@ -94,14 +94,14 @@ def test_an_adapter_is_found_for_a_users_own_subclass() -> None:
 
 @pytest.mark.parametrize("x", [3, "text", None, object(), Robot])
 def test_an_object_that_no_adapter_takes_is_refused_naming_the_adapters(x) -> None:
-    with pytest.raises(UnknownObjectError, match=r"no adapter for builtins\..*for: acme, bare"):
+    with pytest.raises(UnknownObjectError, match=r"no adapter for builtins\..*of: acme, bare"):
         agentcache.wrap(x)
 
 
 def test_without_any_adapter_the_refusal_says_so(mocker) -> None:
     mocker.patch("agentcache.wrapping.entry_points", return_value=[])
 
-    with pytest.raises(UnknownObjectError, match="Adapters are installed for: nothing"):
+    with pytest.raises(UnknownObjectError, match="objects of: no framework"):
         agentcache.wrap(Robot())
 
 

@@ -127,7 +127,7 @@ def test_layout_fork_forks_all_the_same(provider):
     crew.kickoff()
     report = agentcache.report(crew)
     assert report.passed_through == ()
-    assert "context 1 stands in no task or backstory" in " ".join(report.notes)
+    assert "context[0] stands word for word in no task" in " ".join(report.notes)
 
 
 def test_a_brief_in_a_backstory_is_sent_once(provider):

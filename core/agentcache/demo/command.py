@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Sequence
+from importlib.util import find_spec
 from itertools import product
 from typing import Literal
 
@@ -13,7 +14,8 @@ from agentcache.demo import targets
 from agentcache.demo.cells import Cell, run_cell, warm_up
 from agentcache.demo.scenario import Scenario, brief, find_scenario, scenarios
 from agentcache.demo.table import tables_of, verdict
-from agentcache.errors import OptionError
+from agentcache.errors import MissingExtraError, OptionError
+from agentcache.rules import all_rules
 
 __all__ = ["add_arguments", "run"]
 
@@ -40,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--base-url", help="run on a live endpoint")
     parser.add_argument("--api-key-env", help="environment variable that holds its key")
-    parser.add_argument("--provider", help="whose caching rules the live endpoint follows")
+    parser.add_argument(
+        "--provider",
+        choices=sorted({rule.provider for rule in all_rules()}),
+        help="whose caching rules the live endpoint follows",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
 
 
@@ -55,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for table in tables_of(cells):
         console.print(table)
-    for line in [*verdict(cells), *_legend(args)]:
+    for line in [*verdict(cells), *_legend(args, cells)]:
         console.print(line, style="dim", highlight=False)
     return 0
 
@@ -66,11 +72,15 @@ def _targets(args: argparse.Namespace, scenario: Scenario) -> list[targets.Targe
         raise OptionError("--emulate names its model itself; drop --model, --base-url and keys.")
     if args.emulate:
         models = targets.EMULATED if args.emulate == "all" else (args.emulate,)
+        if any(map(targets.is_anthropic, models)) and find_spec("anthropic") is None:
+            raise MissingExtraError("anthropic", "anthropic")
         return [targets.emulated(model) for model in models]
     if wants_live:
-        if not args.model or not args.api_key_env:
-            raise OptionError("A live run needs --model and --api-key-env.")
+        if not args.model:
+            raise OptionError("A live run needs --model, the model's name there.")
         return [targets.live(args.base_url, args.model, args.api_key_env, args.provider)]
+    if args.provider:
+        raise OptionError("--provider is for a live endpoint: give --base-url and --model too.")
     if args.slots < 1:
         raise OptionError(f"--slots {args.slots}: an engine needs at least one.")
     return [targets.engine(scenario, args.model or "agent", slots=args.slots)]
@@ -90,8 +100,10 @@ def _run_all(console: Console, scenario: Scenario, chosen: Sequence[targets.Targ
     return cells
 
 
-def _legend(args: argparse.Namespace) -> list[str]:
+def _legend(args: argparse.Namespace, cells: Sequence[Cell]) -> list[str]:
     lines = [_READING, _MEASURES]
+    if any(cell.report.unit == "input-token equivalents" for cell in cells):
+        lines.append("t: input-token equivalents; dollars need Python 3.11 and the extra prices.")
     if not args.emulate and not args.base_url:
         lines.append("An embedded engine bills nothing, so the input bill is n/a.")
     if args.emulate:

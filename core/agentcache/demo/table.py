@@ -31,7 +31,8 @@ def tables_of(cells: Sequence[Cell]) -> list[Table]:
     found: dict[str, Table] = {}
     for cell in cells:
         if cell.target not in found:
-            found[cell.target] = _empty(f"{cell.target} ({cell.source})")
+            rules = ", ".join(title.partition(":")[0] for title in cell.report.rules)
+            found[cell.target] = _empty(f"{cell.target} ({cell.source}; rules: {rules})")
         found[cell.target].add_row(*_cells(cell))
     return list(found.values())
 
@@ -76,18 +77,19 @@ def verdict(cells: Sequence[Cell]) -> list[str]:
         twin = next(
             c for c in cells if (c.target, c.order, c.layout) == (one.target, one.order, "forked")
         )
-        lines.append(f"{one.target}, {one.order}: {_compare(one, twin)} ({one.source})")
+        how = f"{one.target}, {_ORDER[one.order]} forked vs separate"
+        lines.append(f"{how}: {_compare(one, twin)} ({one.source})")
     return lines
 
 
 def _compare(separate: Cell, forked: Cell) -> str:
     first = _times(forked.workers_first_token_s, separate.workers_first_token_s)
-    said = [f"workers' first token {first}"]
-    said.append(f"phase after the leader {_times(forked.after_leader_s, separate.after_leader_s)}")
+    said = [f"first token {first}"]
+    said.append(f"time after the leader {_times(forked.after_leader_s, separate.after_leader_s)}")
     bill, was = forked.report.total.cost, separate.report.total.cost
     if bill is not None and was:
         said.append(f"input bill {_times(bill, was)}")
-    return "forked is " + ", ".join(said) + " of separate"
+    return ", ".join(said)
 
 
 def _times(value: float | None, of: float | None) -> str:

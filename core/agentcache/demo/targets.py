@@ -66,16 +66,23 @@ def emulated(model: str) -> Target:
         from agentcache.loopback import serve  # noqa: PLC0415 - an extra
 
         with serve(script=obedient, latency=_LATENCY) as provider:
-            anthropic = model.startswith("claude")
+            anthropic = is_anthropic(model)
             url = provider.url if anthropic else provider.openai_url
             yield Endpoint(url, model, "none", anthropic=anthropic)
 
     return Target(model, "emulated", start)
 
 
-def live(base_url: str | None, model: str, key_variable: str, provider: str | None) -> Target:
-    """A provider's own endpoint; the key is read from an environment variable."""
-    key = os.environ.get(key_variable)
+def is_anthropic(model: str) -> bool:
+    """Whether a model is spoken to in Anthropic's API."""
+    return model.startswith("claude")
+
+
+def live(
+    base_url: str | None, model: str, key_variable: str | None, provider: str | None
+) -> Target:
+    """A provider's own endpoint; the key, if it needs one, is in an environment variable."""
+    key = os.environ.get(key_variable) if key_variable else "none"
     if not key:
         raise OptionError(
             f"--api-key-env {key_variable}: that variable is not set. Put your key in it, or name "
@@ -83,7 +90,7 @@ def live(base_url: str | None, model: str, key_variable: str, provider: str | No
         )
     if base_url:
         _check_reachable(base_url)
-    endpoint = Endpoint(base_url or "", model, key, anthropic=model.startswith("claude"))
+    endpoint = Endpoint(base_url or "", model, key, anthropic=is_anthropic(model))
 
     @contextmanager
     def start() -> Generator[Endpoint]:

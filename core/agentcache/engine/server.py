@@ -114,6 +114,8 @@ def serve(
         MissingExtraError: the extra `engine` is not installed.
         OptionError: an option that does not go with this model, or is out of range.
     """
+    if not 0 <= port <= 65535:
+        raise OptionError(f"port={port} is not between 0 (any free one) and 65535.")
     _check(model, tools, final_text, slots=slots, fixed_reply_tokens=fixed_reply_tokens)
     require_package("xllamacpp")
     with TemporaryDirectory(prefix="agentcache-engine-") as scratch:

@@ -9,6 +9,7 @@ from typing import IO
 
 from rich.console import Console
 
+from agentcache.errors import OptionError
 from agentcache.loopback.families import FAMILIES
 from agentcache.loopback.scripts import agent, echo
 from agentcache.loopback.serving import Loopback, serve
@@ -54,7 +55,12 @@ def run(args: argparse.Namespace, *, stop: threading.Event | None = None) -> int
     """
     console = Console(highlight=False, markup=False)
     log: Path | None = args.log
-    opened = log.open("a", encoding="utf-8") if log else nullcontext()
+    try:
+        opened = log.open("a", encoding="utf-8") if log else nullcontext()
+    except OSError as error:
+        raise OptionError(
+            f"--log {log}: {error.strerror}. Name a file in a folder that is there."
+        ) from error
     with (
         opened as file,
         serve(port=args.port, script=_SCRIPTS[args.script], latency=args.latency) as provider,
@@ -144,14 +150,21 @@ def _record(logged: Logged) -> dict[str, object]:
     }
 
 
+def _positive(number: str) -> float:
+    value = float(number)
+    if not value > 0:
+        raise ValueError(number)
+    return value
+
+
 def _latency(text: str) -> Latency:
     given: dict[str, float] = {}
     for pair in text.split(","):
         name, _, number = pair.partition("=")
         try:
-            given[_LATENCY[name.strip()]] = float(number)
+            given[_LATENCY[name.strip()]] = _positive(number)
         except (KeyError, ValueError):
             raise argparse.ArgumentTypeError(
-                f"{pair!r} is not one of {', '.join(_LATENCY)} with a number, as in base=0.3"
+                f"{pair!r} is not one of {', '.join(_LATENCY)} with a number above 0, as base=0.3"
             ) from None
     return Latency(**given)

@@ -3,8 +3,9 @@
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+from agentcache.errors import OptionError
 from agentcache.loopback.values import Turn
 
 __all__ = ["Fault", "FaultKind", "Faults"]
@@ -27,6 +28,12 @@ class Fault:
     times: int = 1
     retry_after_s: float | None = None
     delay_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a kind that does not exist."""
+        if self.kind not in get_args(FaultKind):
+            known = ", ".join(get_args(FaultKind))
+            raise OptionError(f"Fault kind {self.kind!r} does not exist. Known: {known}.")
 
 
 class Faults:

@@ -46,7 +46,7 @@ def _event(kind: str, **fields: Any) -> bytes:
 
 def _message(reply: Reply) -> dict[str, Any]:
     return {
-        "id": f"msg_{reply.number:06d}",
+        "id": f"msg_emulated_{reply.number:06d}",
         "type": "message",
         "role": "assistant",
         "model": reply.model,

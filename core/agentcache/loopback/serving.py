@@ -86,6 +86,8 @@ def serve(
     Raises EndpointError when the port is taken, OptionError for a host that is not this
     machine's loopback, MissingExtraError without the extra `loopback`.
     """
+    if not 0 <= port <= 65535:
+        raise OptionError(f"port={port} is not between 0 (any free one) and 65535.")
     if host not in _HOSTS:
         raise OptionError(
             f"host={host!r} is refused: the loopback provider accepts any key, so it listens "
