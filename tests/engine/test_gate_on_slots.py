@@ -5,6 +5,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -22,10 +23,10 @@ def running() -> Iterator[engine.Engine]:
         yield server
 
 
-def send(running: engine.Engine, body: dict[str, Any]) -> tuple[int, int]:
+def send(running: engine.Engine, body: dict[str, Any], answer_tokens: int = 1) -> tuple[int, int]:
     """Return (tokens of the prompt, tokens read from the cache)."""
     url = running.openai_url + "/chat/completions"
-    data = json.dumps({**body, "max_tokens": 1}).encode()
+    data = json.dumps({**body, "max_tokens": answer_tokens, "ignore_eos": True}).encode()
     asked = urllib.request.Request(url, data, {"content-type": "application/json"})
     with urllib.request.urlopen(asked) as answer:
         usage = json.load(answer)["usage"]
@@ -47,9 +48,12 @@ def fan_out(running: engine.Engine, session: Session, gate: Gate | None) -> list
         turn: AbstractContextManager[Any] = nullcontext()
         if gate is not None:
             turn = gate.enter(session.key, session.terms)
+        ready.wait(timeout=30)
         with turn:
-            return send(running, sent.request)
+            # Long answers keep every slot busy until the last fork has come in.
+            return send(running, sent.request, answer_tokens=1 if gate else 1000)
 
+    ready = Barrier(4)
     send(running, session.parent.request())
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(one, range(4)))

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -18,9 +19,13 @@ from agentcache.errors import EngineError, MissingExtraError, OptionError
 BRIEFING = " ".join(f"Customer {number} ordered {number * 7 % 93} boxes." for number in range(120))
 
 
-def fork(engine: Engine, parent: str, tail: str, **options: Any) -> tuple[int, int]:
+def fork(
+    engine: Engine, parent: str, tail: str, ready: Barrier | None = None, **options: Any
+) -> tuple[int, int]:
     """Ask one fork; return its prompt's tokens and how many of them were cached."""
     with OpenAI(base_url=engine.openai_url, api_key="none") as client:
+        if ready is not None:  # a client takes longer to make than a fork to answer
+            ready.wait(timeout=30)
         answer = client.chat.completions.create(
             model=engine.model,
             messages=[
@@ -37,7 +42,7 @@ def fork(engine: Engine, parent: str, tail: str, **options: Any) -> tuple[int, i
 def wave(engine: Engine, parent: str) -> list[float]:
     """Ask four forks at once; return the cached share of each, lowest first."""
     # Long answers keep every slot busy until the last fork has come in.
-    long: Any = {"max_tokens": 400, "extra_body": {"ignore_eos": True}}
+    long: Any = {"max_tokens": 1000, "extra_body": {"ignore_eos": True}, "ready": Barrier(4)}
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(fork, engine, parent, f"Task {n}", **long) for n in range(4)]
     return sorted(cached / total for total, cached in (each.result() for each in asked))
