@@ -13,6 +13,7 @@ from crewai import BaseLLM
 from pydantic import PrivateAttr
 
 from agentcache.allow import foreign_tools, refusal_text
+from agentcache.dialects.base import is_list
 from agentcache.errors import ForeignToolError
 from agentcache.usage import Usage
 from agentcache_crewai.turns import (
@@ -20,7 +21,6 @@ from agentcache_crewai.turns import (
     Turn,
     aentry,
     entry,
-    is_list,
     previewing,
     sending,
     speech_of,

@@ -11,11 +11,12 @@ from contextlib import (
 )
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from crewai import BaseLLM
 
 from agentcache.attach import Attachment
+from agentcache.dialects.base import is_list
 from agentcache.gate import Pass
 from agentcache.ledger import Call
 from agentcache.sessions import Fork, Rewrite
@@ -28,7 +29,6 @@ __all__ = [
     "Turn",
     "aentry",
     "entry",
-    "is_list",
     "sending",
     "speech_of",
     "turn_of",
@@ -110,11 +110,6 @@ def turn_of(llm: object) -> Turn | None:
     """The turn this very model is in, if it is in one."""
     turn = _turn.get()
     return turn if turn is not None and turn.owner == id(llm) else None
-
-
-def is_list(value: object) -> TypeGuard[list[Any]]:
-    """Narrow to a list whose items may be anything."""
-    return isinstance(value, list)
 
 
 def speech_of(stand: Stand, llm: object, messages: Any, kwargs: Mapping[str, Any]) -> Speech:
