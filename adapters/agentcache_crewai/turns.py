@@ -94,6 +94,7 @@ class Turn:
             side_call=self.speech.side_call,
             strict=self.stand.attachment.options.strict,
         )
+        self.held.writes = self.rewrite.forked
         return self.rewrite.request
 
     def event(self) -> None:

@@ -42,7 +42,8 @@ class Pass:
 
     A `leader` found the prefix cold, a `follower` found it warm, a `nested` call never waits, an
     `ungated` one was not asked to, or would have waited for its own thread.
-    `waited_s` is how long the gate held the call back; `over` turns true when the block ends.
+    `waited_s` is how long the gate held the call back; `over` turns true when the block ends. Set
+    `writes` to False for a call that turns out not to carry the prefix: it warms nothing.
     """
 
     role: Role
@@ -52,10 +53,11 @@ class Pass:
     waited_s: float = 0.0
     gate: "Gate | None" = None
     over: bool = False
+    writes: bool = True
 
     def first_event(self) -> None:
         """Say that the response has begun: where the rules allow it, the others go now."""
-        if self.gate is not None and self.terms.readable == "first_event":
+        if self.gate is not None and self.writes and self.terms.readable == "first_event":
             self.gate.readable(self)
 
 
@@ -226,7 +228,7 @@ class Gate:
             else:
                 held.over = True
                 self._drop(prefix, held)
-                if done:
+                if done and held.writes:
                     self._warm(prefix, held)
             self._pump(prefix)
 

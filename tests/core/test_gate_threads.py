@@ -380,3 +380,13 @@ def test_a_gate_forgets_no_prefix_that_somebody_holds() -> None:
         clock.now = 0.0
 
         assert gate._prefixes[KEY].leader is held
+
+
+@pytest.mark.parametrize("readable", ["first_event", "completion"])
+def test_a_call_that_could_not_be_a_fork_warms_nothing(readable) -> None:
+    gate, terms = Gate(), Terms(readable=readable)
+    with gate.enter("p", terms) as held:
+        held.writes = False
+        held.first_event()
+    with gate.enter("p", terms) as second:
+        assert second.role == "leader"
