@@ -7,8 +7,10 @@ import subprocess
 import sys
 from urllib.request import ProxyHandler, Request, build_opener
 
+# A shell that starts tests in the background has them ignore Ctrl-C; a terminal does not.
 MAIN = """
-import argparse, sys
+import argparse, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from agentcache.engine import command
 parser = argparse.ArgumentParser()
 command.add_arguments(parser)
@@ -26,6 +28,10 @@ def test_it_prints_a_line_that_works_and_stops_on_ctrl_c() -> None:
         with build_opener(ProxyHandler({})).open(request, timeout=10) as response:
             answer = json.load(response)
         process.send_signal(signal.SIGINT)
-        assert "Stopped." in process.stdout.read()
+        try:
+            said, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert "Stopped." in said
     assert answer["model"] == "agentcache-agent"
     assert process.returncode == 0
