@@ -95,10 +95,9 @@ def not_a_loop(request: loopback.Logged) -> bool:
     return "assistant" not in {m["role"] for m in json.loads(request.raw)["messages"]}
 
 
+@pytest.mark.parametrize("bench", ["gpt-6-luna", "claude-haiku-5-5"], indirect=True)
 def test_without_the_mark_at_the_fork_point_a_marked_family_reads_nothing(bench, mocker):
     """Positive control: a shared prefix is not a cached prefix."""
-    if bench.endpoint.model == "gpt-4.1-mini":
-        pytest.skip("this family needs no mark")
     mocker.patch("agentcache.parent.mark_value", return_value={})
     crew = bench.kit.program(bench.endpoint, BRIEF)
     agentcache.wrap(crew, context=[BRIEF])

@@ -1,6 +1,6 @@
 """What a framework's demo offers, and how it is found."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -56,6 +56,3 @@ def find_scenario(name: str) -> Scenario:
 def brief() -> str:
     """The document that all workers of a demo share, about 2,000 tokens."""
     return files("agentcache.demo").joinpath("brief.md").read_text(encoding="utf-8")
-
-
-Progress = Callable[[str], None]

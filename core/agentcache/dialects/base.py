@@ -1,6 +1,7 @@
 """What a dialect is: how one API writes tools, system text, messages, marks and restrictions."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, TypeGuard, cast
@@ -82,7 +83,7 @@ class Dialect(Protocol):
         ...
 
 
-class BlockCutter:
+class BlockCutter(ABC):
     """The block arithmetic that all dialects share; a dialect names its keys."""
 
     text_type: str
@@ -110,9 +111,9 @@ class BlockCutter:
             return [{"type": self.text_type, "text": content}] if content else []
         return content if is_list(content) else None
 
+    @abstractmethod
     def markable(self, message: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
         """Whether a part may carry a mark."""
-        raise NotImplementedError
 
     def blocks(self, request: Mapping[str, Any]) -> tuple[Block, ...]:
         """Cut a request into blocks, in the order the provider hashes them."""
