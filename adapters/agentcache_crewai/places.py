@@ -1,7 +1,7 @@
 """Where a crew keeps its models: found, replaced, and put back."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from crewai import Agent, BaseLLM, Crew, Process
@@ -17,7 +17,11 @@ __all__ = ["Place", "holders", "places", "put", "put_back"]
 
 @dataclass(slots=True)
 class Place:
-    """One attribute that holds a model: `holder.attribute`, the model, and whose it is."""
+    """One attribute that holds a model: `holder.attribute`, the model, and whose it is.
+
+    `tools` are all it may ever send, `params` those it sends with every request, as its model
+    sends them.
+    """
 
     holder: Any
     attribute: str
@@ -25,12 +29,15 @@ class Place:
     llm: BaseLLM
     wire: Wire
     talks: list[Conversation]
+    tools: list[dict[str, Any]] = field(init=False)
+    params: dict[str, Any] = field(init=False)
 
-    def tools(self) -> list[dict[str, Any]]:
-        """Every tool this place may ever send, as its model sends them."""
+    def __post_init__(self) -> None:
+        """Ask the model's class once how it writes tools and parameters."""
         schemas = {repr(tool): tool for talk in self.talks for tool in talk.tools}
         late = late_tools() if schemas else []
-        return self.wire.tools(self.llm, [*schemas.values(), *late])
+        self.tools = self.wire.tools(self.llm, [*schemas.values(), *late])
+        self.params = self.wire.params(self.llm)
 
     def texts(self) -> str:
         """Everything the program itself says here."""

@@ -77,8 +77,9 @@ def _grouped(rest: list[Place], options: Options) -> list[_Group]:
     for place in rest:
         rule = place.wire.rule(place.llm, options.provider)
         domain = place.wire.domain(place.llm, rule)
-        params = place.wire.params(place.llm)
-        frozen = {k: v for k, v in params.items() if k in rule.freeze and k != "prompt_cache_key"}
+        frozen = {
+            k: v for k, v in place.params.items() if k in rule.freeze and k != "prompt_cache_key"
+        }
         twin = _Group(place.wire, rule, domain, frozen)
         same = [g for g in groups if (g.wire, g.domain) == (twin.wire, twin.domain)]
         group = next((g for g in same if g.params == frozen), None)
@@ -113,7 +114,7 @@ def _session(group: _Group, attachment: Attachment) -> Session:
         if given not in attachment.sessions:
             attachment.sessions.append(given)
         return given
-    owned = {p.name: p.tools() for p in group.places}
+    owned = {p.name: p.tools for p in group.places}
     parent = freeze(
         group.wire.dialect,
         group.rule,
@@ -149,7 +150,7 @@ def _check_joins(session: Session, group: _Group) -> None:
             "they share no cache. Wrap them without session=, or give them that model and endpoint."
         )
     name_of, known = session.parent.dialect.tool_name, session.standing.names
-    missing = [name_of(t) for p in group.places for t in p.tools() if name_of(t) not in known]
+    missing = [name_of(t) for p in group.places for t in p.tools if name_of(t) not in known]
     if missing:
         raise OptionError(
             f"{names} cannot join: the parent froze its tools without {', '.join(missing)}. "
@@ -162,7 +163,7 @@ def _forks(
 ) -> Iterator[tuple[Place, BaseLLM]]:
     name_of = session.parent.dialect.tool_name
     for place in group.places:
-        fork = session.fork(place.name, [name_of(t) for t in place.tools()])
+        fork = session.fork(place.name, [name_of(t) for t in place.tools])
         before = getattr(place.holder, place.attribute)
         label = place.name if place.name != getattr(place.holder, "role", place.name) else ""
         stand = Stand(place.llm, before, fork, attachment, group.wire, label)
@@ -194,7 +195,7 @@ def _about_groups(groups: list[_Group]) -> Iterator[str]:
         if not group.wire.native:
             kinds = ", ".join(sorted({type(p.llm).__name__ for p in group.places}))
             yield f"{kinds}: forked in the messages only, without marks or tool_choice."
-        keys = {str(group.wire.params(p.llm).get("prompt_cache_key")) for p in group.places}
+        keys = {str(p.params.get("prompt_cache_key")) for p in group.places}
         if len(keys) > 1:
             yield f"Agents send different prompt_cache_key ({keys}): they may land apart."
 
