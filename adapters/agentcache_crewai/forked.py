@@ -5,40 +5,39 @@ the object's own class keeps all of them, because CrewAI asks for the class in m
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, cast
 
-from crewai import BaseLLM
-from pydantic import PrivateAttr
+from crewai import LLM, BaseLLM
+from pydantic import BaseModel, PrivateAttr
 
 from agentcache.allow import foreign_tools, refusal_text
 from agentcache.dialects.base import is_list
 from agentcache.errors import ForeignToolError
-from agentcache.usage import Usage
+from agentcache_crewai.hooks import FRAMEWORK_KEYS, Hooks
+from agentcache_crewai.preflight import counted, fits, is_short
 from agentcache_crewai.turns import (
     Stand,
     Turn,
     aentry,
     entry,
-    previewing,
     sending,
     speech_of,
     turn_of,
 )
-from agentcache_crewai.wires import fit_sdk
 
 __all__ = ["forked_copy", "stand_of"]
 
 _CORRECTIONS: Final = 2
-_FRAMEWORK_KEYS: Final = ("cache_breakpoint",)
-"""Keys CrewAI puts on messages for itself; some of its classes leak them onto the wire."""
+_CHAIN: Final = ("_last_response_id", "_last_reasoning_items")
+"""Where OpenAI's class keeps what its next call continues."""
 
 
-class ForkMixin:
+class ForkMixin(Hooks):
     """Overrides that turn a model's requests into forks; everything else is the model's own."""
-
-    _agentcache: Stand
 
     def call(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
         """Send one call as a fork: through the gate, recorded, its answer checked."""
@@ -51,6 +50,7 @@ class ForkMixin:
             with (
                 entry(stand, speech) as held,
                 sending(Turn(id(self), stand, speech, held)) as turn,
+                _chain(self, stand),
             ):
                 said, given = _outgoing(turn, messages, args, kwargs)
                 answer = inner.call(said, *args, **given)
@@ -69,7 +69,7 @@ class ForkMixin:
         speech = speech_of(stand, self, messages, kwargs)
         while True:
             async with aentry(stand, speech) as held:
-                with sending(Turn(id(self), stand, speech, held)) as turn:
+                with sending(Turn(id(self), stand, speech, held)) as turn, _chain(self, stand):
                     said, given = _outgoing(turn, messages, args, kwargs)
                     answer = await inner.acall(said, *args, **given)
             refused = _foreign(turn, answer)
@@ -77,41 +77,6 @@ class ForkMixin:
                 return answer
             tries += 1
             messages = [*messages, _correction(turn, refused, tries)]
-
-    def _prepare_completion_params(self, *args: Any, **kwargs: Any) -> Any:
-        inner: Any = super()
-        params: dict[str, Any] = inner._prepare_completion_params(*args, **kwargs)
-        turn = turn_of(self)
-        if turn is None:
-            return params
-        return fit_sdk(turn.stand.wire, turn.rewritten(params), params)
-
-    def _emit_stream_chunk_event(self, *args: Any, **kwargs: Any) -> Any:
-        inner: Any = super()
-        turn = turn_of(self)
-        if turn is not None:
-            turn.event()
-        return inner._emit_stream_chunk_event(*args, **kwargs)
-
-    def _extract_openai_token_usage(self, response: Any) -> Any:
-        inner: Any = super()
-        _note_usage(self, response)
-        return inner._extract_openai_token_usage(response)
-
-    def _extract_anthropic_token_usage(self, response: Any) -> Any:
-        inner: Any = super()
-        _note_usage(self, response)
-        return inner._extract_anthropic_token_usage(response)
-
-    def _track_token_usage_internal(self, usage_data: dict[str, Any]) -> None:
-        """Count on this fork alone, and on the original for whoever reads the total there."""
-        inner: Any = super()
-        turn = turn_of(self)
-        if turn is not None and turn.usage.input_tokens is None:
-            turn.usage = _crewai_usage(usage_data)
-        inner._track_token_usage_internal(usage_data)
-        original: Any = self._agentcache.original
-        original._track_token_usage_internal(usage_data)
 
     def __copy__(self) -> Any:
         """Copy with counters of its own: a shared dict makes CrewAI count a call several times."""
@@ -125,15 +90,33 @@ class CountingForkMixin(ForkMixin):
     def get_input_tokens_count(self, messages: Any, *args: Any, **kwargs: Any) -> int:
         """Count the request that will be sent; a bare text, such as a tool result, as it is."""
         inner: Any = super()
-        if turn_of(self) is not None or not is_list(messages):
-            return int(inner.get_input_tokens_count(messages, *args, **kwargs))
-        with previewing(self, self._agentcache):
-            return int(inner.get_input_tokens_count(messages, *args, **kwargs))
+        return counted(self, inner.get_input_tokens_count, messages, args, kwargs)
+
+    def is_context_window_overflowing_threshold(
+        self, messages: Any, tools: Any = None, *args: Any, **kwargs: Any
+    ) -> bool:
+        """Answer without asking the provider, where that is wished and an estimate is sure."""
+        inner: Any = super()
+        fitting = fits(self, messages, tools)
+        if fitting is not None:
+            return not fitting
+        return bool(inner.is_context_window_overflowing_threshold(messages, tools, *args, **kwargs))
+
+    def is_tool_result_overflowing_threshold(self, tool_result: str) -> tuple[bool, int]:
+        """Answer without asking the provider, where that is wished and the result is short."""
+        inner: Any = super()
+        tokens = is_short(self, tool_result)
+        if tokens is not None:
+            return False, tokens
+        found: tuple[bool, int] = inner.is_tool_result_overflowing_threshold(tool_result)
+        return found
 
 
 def forked_copy(llm: BaseLLM, stand: Stand) -> BaseLLM:
     """Return a copy of the model, of a subclass of its own class, that sends forks."""
-    return cast("BaseLLM", _restate(copy.copy(llm), _forked_class(type(llm)), stand))
+    # CrewAI's own copy of a LiteLLM model builds a new one, without its timeout.
+    twin: Any = BaseModel.__copy__(llm) if isinstance(llm, LLM) else copy.copy(llm)
+    return cast("BaseLLM", _restate(twin, _forked_class(type(llm)), stand))
 
 
 def stand_of(llm: object) -> Stand | None:
@@ -145,55 +128,74 @@ def _restate(twin: Any, cls: type, stand: Stand) -> Any:
     object.__setattr__(twin, "__class__", cls)
     twin._agentcache = stand
     twin._token_usage = dict.fromkeys(twin._token_usage, 0)
+    delegate = getattr(twin, "_responses_delegate", None)
+    if delegate is not None and not stand.wire.chained(twin):
+        twin._responses_delegate = _lent(delegate, twin, stand)
     return twin
+
+
+def _lent(delegate: Any, owner: Any, stand: Stand) -> Any:
+    """A copy of the model that Azure's class hands Responses to, with its owner's turns."""
+    first: Any = stand.original
+    lent = copy.copy(delegate)
+    cls = type(first._responses_delegate)
+    object.__setattr__(lent, "__class__", _hooked_class(cls))
+    lent._agentcache = replace(stand, original=first._responses_delegate)
+    lent._agentcache_owner = id(owner)
+    lent._token_usage = dict.fromkeys(lent._token_usage, 0)
+    return lent
 
 
 @lru_cache(maxsize=64)
 def _forked_class(cls: type[BaseLLM]) -> type[BaseLLM]:
+    mixin = CountingForkMixin if hasattr(cls, "get_input_tokens_count") else ForkMixin
+    return _class_of(f"Forked{cls.__name__}", mixin, cls)
+
+
+@lru_cache(maxsize=8)
+def _hooked_class(cls: type[BaseLLM]) -> type[BaseLLM]:
+    return _class_of(f"Hooked{cls.__name__}", Hooks, cls)
+
+
+def _class_of(name: str, mixin: type, cls: type[BaseLLM]) -> type[BaseLLM]:
     space = {
         "__module__": __name__,
         "__doc__": cls.__doc__,
-        "__annotations__": {"_agentcache": Any},
+        "__annotations__": {"_agentcache": Any, "_agentcache_owner": Any},
         "_agentcache": PrivateAttr(default=None),
+        "_agentcache_owner": PrivateAttr(default=None),
     }
-    mixin = CountingForkMixin if hasattr(cls, "get_input_tokens_count") else ForkMixin
-    return type(f"Forked{cls.__name__}", (mixin, cls), space)
+    return type(name, (mixin, cls), space)
+
+
+@contextmanager
+def _chain(llm: Any, stand: Stand) -> Generator[None]:
+    """Share what a call continues: agents of one model continue each other's responses."""
+    original: Any = stand.original
+    kept = _CHAIN if stand.wire.chained(llm) else ()
+    kept = tuple(name for name in kept if hasattr(original, name))
+    for name in kept:
+        setattr(llm, name, getattr(original, name))
+    try:
+        yield
+    finally:
+        for name in kept:
+            setattr(original, name, getattr(llm, name))
 
 
 def _outgoing(
     turn: Turn, messages: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
     """What is given to the model's own `call`. Native classes are forked later, on the wire."""
+    tools = kwargs.get("tools")
+    turn.offered = bool(args[0] if args else tools)
     if turn.stand.wire.native or not is_list(messages) or args:
         return messages, dict(kwargs)
-    plain = [{k: v for k, v in m.items() if k not in _FRAMEWORK_KEYS} for m in messages]
-    tools = kwargs.get("tools")
+    plain = [{k: v for k, v in m.items() if k not in FRAMEWORK_KEYS} for m in messages]
     sent = turn.rewritten({"messages": plain, **({"tools": tools} if tools else {})})
     if turn.rewrite is None or not turn.rewrite.forked:
         return messages, dict(kwargs)
     return sent["messages"], {**kwargs, "tools": sent.get("tools")}
-
-
-def _note_usage(llm: object, response: Any) -> None:
-    turn, usage = turn_of(llm), getattr(response, "usage", None)
-    if turn is not None and usage is not None:
-        turn.usage = Usage.from_payload(usage.model_dump())
-        ledger = turn.stand.attachment.ledger
-        ledger.answered(getattr(response, "id", ""), getattr(response, "system_fingerprint", ""))
-
-
-def _crewai_usage(data: Mapping[str, Any]) -> Usage:
-    """Read CrewAI's own counters, all a model class without a known wire gives."""
-
-    def count(*names: str) -> int | None:
-        return next((int(data[n]) for n in names if isinstance(data.get(n), int)), None)
-
-    return Usage(
-        count("prompt_tokens", "input_tokens"),
-        count("cached_prompt_tokens", "cached_tokens"),
-        count("cache_creation_tokens"),
-        count("completion_tokens", "output_tokens"),
-    )
 
 
 def _foreign(turn: Turn, answer: Any) -> tuple[str, ...]:
@@ -215,7 +217,8 @@ def _called(item: Any) -> str:
     if isinstance(item, dict):
         found = cast("dict[str, Any]", item)
         return str((found.get("function") or found).get("name", ""))
-    return str(getattr(getattr(item, "function", None) or item, "name", ""))
+    named = getattr(item, "function", None) or getattr(item, "function_call", None) or item
+    return str(getattr(named, "name", ""))
 
 
 def _correction(turn: Turn, foreign: tuple[str, ...], tries: int) -> dict[str, Any]:

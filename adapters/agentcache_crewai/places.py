@@ -9,8 +9,9 @@ from crewai.utilities.llm_utils import create_llm
 
 from agentcache.errors import UnknownObjectError
 from agentcache_crewai.forked import stand_of
+from agentcache_crewai.native import wire_of
 from agentcache_crewai.tools import Conversation, conversations, late_tools
-from agentcache_crewai.wires import Wire, wire_of
+from agentcache_crewai.wires import Wire
 
 __all__ = ["Place", "holders", "places", "put", "put_back"]
 

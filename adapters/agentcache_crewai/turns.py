@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -16,11 +16,14 @@ from typing import Any, Final
 from crewai import BaseLLM
 
 from agentcache.attach import Attachment
+from agentcache.dialects import dialect
 from agentcache.dialects.base import is_list
 from agentcache.gate import Pass
 from agentcache.ledger import Call
-from agentcache.sessions import Fork, Rewrite
+from agentcache.sessions import Fork, Rewrite, opening
+from agentcache.standings import Standing
 from agentcache.usage import Usage
+from agentcache_crewai.outlook import Outlook
 from agentcache_crewai.wires import Wire
 
 __all__ = [
@@ -52,6 +55,7 @@ class Stand:
     fork: Fork
     attachment: Attachment
     wire: Wire
+    outlook: Outlook
     label: str = ""
     voices: dict[str, str] = field(default_factory=dict[str, str])
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -67,15 +71,22 @@ class Stand:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """Who speaks, and why this is not the agent's own conversation (empty if it is)."""
+    """Who speaks, and why this is not the agent's own conversation (empty if it is).
+
+    `standing` is what its conversation stands on, if it may become a fork.
+    """
 
     name: str
     side_call: str = ""
+    standing: Standing | None = None
 
 
 @dataclass(slots=True)
 class Turn:
-    """One call in flight, for the hooks that CrewAI's model classes call on the way."""
+    """One call in flight, for the hooks that CrewAI's model classes call on the way.
+
+    `offered` says whether CrewAI offers tools in it.
+    """
 
     owner: int
     stand: Stand
@@ -83,6 +94,7 @@ class Turn:
     held: Pass
     usage: Usage = field(default_factory=Usage)
     rewrite: Rewrite | None = None
+    offered: bool = False
     started_s: float = 0.0
     first_event_s: float | None = None
 
@@ -92,10 +104,17 @@ class Turn:
             request,
             name=self.speech.name,
             side_call=self.speech.side_call,
+            standing=self.speech.standing,
             strict=self.stand.attachment.options.strict,
         )
         self.held.writes = self.rewrite.forked
         return self.rewrite.request
+
+    def pass_through(self, reason: str) -> None:
+        """The request goes out as the program made it, though it was to be a fork."""
+        was = self.rewrite.original if self.rewrite is not None else ()
+        self.rewrite = Rewrite({}, False, self.speech.side_call or reason, (), was, was)
+        self.held.writes = False
 
     def event(self) -> None:
         """The response has begun."""
@@ -110,7 +129,8 @@ _turn: ContextVar[Turn | None] = ContextVar("agentcache_crewai_turn", default=No
 def turn_of(llm: object) -> Turn | None:
     """The turn this very model is in, if it is in one."""
     turn = _turn.get()
-    return turn if turn is not None and turn.owner == id(llm) else None
+    owners = (id(llm), getattr(llm, "_agentcache_owner", None))
+    return turn if turn is not None and turn.owner in owners else None
 
 
 def speech_of(stand: Stand, llm: object, messages: Any, kwargs: Mapping[str, Any]) -> Speech:
@@ -122,12 +142,23 @@ def speech_of(stand: Stand, llm: object, messages: Any, kwargs: Mapping[str, Any
     if agent is not None:
         stand.heard(voice, stand.label or str(getattr(agent, "role", "") or stand.fork.name))
     name = stand.voices.get(voice, stand.fork.name)
-    own_format = stand.wire.kind == "anthropic" and getattr(llm, "response_format", None)
+    own_format = stand.wire.own_format and getattr(llm, "response_format", None)
     if kwargs.get("response_model") is not None or own_format:
         return Speech(name, "structured_output: response_format is not part of the frozen parent")
+    chained = stand.wire.chained(llm)
+    if chained:
+        return Speech(name, chained)
     if voice not in stand.voices or _plans(kwargs):
         return Speech(name, "side_call: not an agent's own conversation")
-    return Speech(name)
+    return Speech(name, standing=_standing(stand, messages, kwargs))
+
+
+def _standing(stand: Stand, messages: Sequence[Any], kwargs: Mapping[str, Any]) -> Standing | None:
+    stand.outlook.look(kwargs.get("from_agent"), kwargs.get("from_task"))
+    if stand.fork.session.left:
+        return None
+    parts = dialect("openai.chat").split({"messages": messages})  # CrewAI's own form, always
+    return stand.fork.stand(opening(parts), len(parts.messages))
 
 
 def _plans(kwargs: Mapping[str, Any]) -> bool:
@@ -139,22 +170,20 @@ def _plans(kwargs: Mapping[str, Any]) -> bool:
 
 def entry(stand: Stand, speech: Speech) -> AbstractContextManager[Pass]:
     """The gate, for a call that will be a fork; an open door for any other."""
-    session = stand.fork.session
-    if _gated(stand, speech):
-        return stand.attachment.options.gate.enter(session.key, session.terms)
-    return nullcontext(_ungated(stand))
+    standing = speech.standing
+    if standing is None or standing.why_not:
+        return nullcontext(_ungated(stand))
+    *shorter, key = standing.keys
+    return stand.attachment.options.gate.enter(key, stand.fork.session.terms, shorter)
 
 
 def aentry(stand: Stand, speech: Speech) -> AbstractAsyncContextManager[Pass]:
     """Async twin of `entry`."""
-    session = stand.fork.session
-    if _gated(stand, speech):
-        return stand.attachment.options.gate.aenter(session.key, session.terms)
-    return nullcontext(_ungated(stand))
-
-
-def _gated(stand: Stand, speech: Speech) -> bool:
-    return not speech.side_call and not stand.fork.session.why_not()
+    standing = speech.standing
+    if standing is None or standing.why_not:
+        return nullcontext(_ungated(stand))
+    *shorter, key = standing.keys
+    return stand.attachment.options.gate.aenter(key, stand.fork.session.terms, shorter)
 
 
 def _ungated(stand: Stand) -> Pass:
@@ -163,13 +192,13 @@ def _ungated(stand: Stand) -> Pass:
 
 
 @contextmanager
-def previewing(llm: object, stand: Stand) -> Generator[None]:
+def previewing(llm: object, stand: Stand, messages: Sequence[Any]) -> Generator[Turn]:
     """Let the hooks rewrite a request that is only counted: no gate, no record."""
-    session = stand.fork.session
-    held = Pass("ungated", session.key, session.terms, time.monotonic())
-    token = _turn.set(Turn(id(llm), stand, Speech(stand.fork.name), held))
+    speech = Speech(stand.fork.name, standing=_standing(stand, messages, {}))
+    turn = Turn(id(llm), stand, speech, _ungated(stand))
+    token = _turn.set(turn)
     try:
-        yield
+        yield turn
     finally:
         _turn.reset(token)
 

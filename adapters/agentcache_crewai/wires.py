@@ -1,99 +1,109 @@
-"""How each of CrewAI's model classes speaks: its dialect, and where its request can be seen."""
+"""How each of CrewAI's model classes speaks, and where its request can be seen.
 
-import inspect
-import os
+The classes that build their provider's own request are in `native`; here is what any `BaseLLM` has.
+"""
+
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final, Literal
 
 from crewai import BaseLLM
 
 from agentcache.parent import CacheDomain
-from agentcache.rules import Rule, rule_for
+from agentcache.rules import Rule
+from agentcache_crewai.routes import NOT_TAKEN, base_url_of, rule_of
 
-__all__ = ["Wire", "fit_sdk", "wire_of"]
+__all__ = ["PROBE", "Seam", "Wire", "loaded", "takes_tools"]
 
-_URL_VARIABLES: Final = {
-    "openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
-    "anthropic": ("ANTHROPIC_BASE_URL",),
-}
-_VENDOR_URLS: Final = ("https://api.openai.com/v1", "https://api.anthropic.com")
-_PROBE: Final = [{"role": "user", "content": "?"}]
+Seam = Literal["call", "completion", "responses", "converse"]
+"""Where a fork is written: into the arguments of `call`, or into a provider's own request."""
+
+PROBE: Final = [{"role": "user", "content": "?"}]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wire:
-    """A model class's way to the wire.
+    """A model class's way to the wire: here, the messages given to its `call`.
 
-    `native` classes build the provider's own request, which is where a fork is written. For any
-    other class it is written into the messages given to `call`: no marks and no wire parameters.
+    `lacks` names what a fork on this wire cannot have. `own_format` says that the class sends a
+    `response_format` of the model's own as something that no frozen parent can hold. `writes` says
+    that CrewAI marks this class's requests by itself.
     """
 
-    kind: Literal["openai", "anthropic", "messages"]
-    dialect: str
+    seam: Seam = "call"
+    lacks: tuple[str, ...] = ("marks", "tool_choice", "an affinity id")
+    own_format: bool = False
+    writes: bool = False
 
     @property
     def native(self) -> bool:
         """Whether the provider's own request is built by the class, where a fork can be written."""
-        return self.kind != "messages"
+        return self.seam != "call"
+
+    def spoken(self, rule: Rule) -> str:
+        """The dialect of the requests, which may depend on whose marks are passed on."""
+        del rule
+        return "openai.chat.text"
 
     def rule(self, llm: BaseLLM, provider: str | None) -> Rule:
         """The caching rule that applies to the model, less what this class cannot send."""
-        rule = rule_for(llm.model, base_url_of(llm), provider)
-        if self.native:
-            return rule
-        return rule.model_copy(
-            update={"marks": False, "affinity": None, "restrict": (), "single_shot": {}}
-        )
+        rule = rule_of(llm, self.route(llm), provider)
+        return rule.model_copy(update=NOT_TAKEN)
+
+    def route(self, llm: Any) -> str:
+        """CrewAI's name of who answers; empty where the model's name alone tells."""
+        del llm
+        return ""
 
     def domain(self, llm: BaseLLM, rule: Rule) -> CacheDomain:
         """Whose cache the model's calls can share."""
-        secrets = (llm.api_key, getattr(llm, "organization", None), getattr(llm, "project", None))
-        return CacheDomain(rule.provider, llm.model, base_url_of(llm), CacheDomain.digest(*secrets))
+        secrets = (
+            llm.api_key,
+            *(getattr(llm, name, None) for name in ("organization", "project")),
+            *(getattr(llm, name, None) for name in ("aws_access_key_id", "location")),
+        )
+        known = [secret for secret in secrets[3:] if secret]
+        digest = CacheDomain.digest(*secrets[:3], *known)
+        return CacheDomain(rule.provider, llm.model, base_url_of(llm), digest)
 
     def tools(self, llm: Any, schemas: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """CrewAI's tool schemas as this class would send them."""
-        if not schemas or not takes_tools(llm):
-            return []
-        if not self.native:
-            return [dict(schema) for schema in schemas]
-        return list(llm._convert_tools_for_interference(list(schemas)))
+        return [dict(schema) for schema in schemas] if schemas and takes_tools(llm) else []
 
     def params(self, llm: Any) -> dict[str, Any]:
         """The parameters that this model sends with every request, without sending one."""
-        if not self.native:
-            return {}
-        return dict(llm._prepare_completion_params(list(_PROBE)))
+        del llm
+        return {}
 
     def sample(
         self, llm: Any, system: str, user: str, schemas: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """The first request of a conversation, without sending one."""
-        messages = [
-            {"role": "system", "content": system, "cache_breakpoint": True},
-            {"role": "user", "content": user, "cache_breakpoint": True},
-        ]
-        tools = list(schemas) if schemas and takes_tools(llm) else None
-        if self.kind == "anthropic":
-            said, told = llm._format_messages_for_anthropic(messages)
-            return dict(llm._prepare_completion_params(said, told, tools))
-        plain = [{k: v for k, v in m.items() if k in ("role", "content")} for m in messages]
-        if self.kind == "openai":
-            return dict(llm._prepare_completion_params(plain, tools))
-        return {"messages": plain, **({"tools": tools} if tools else {})}
+        said = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+        if self.writes:
+            said = [{**message, "cache_breakpoint": True} for message in said]
+        return self.request(llm, said, list(schemas) if schemas and takes_tools(llm) else None)
 
+    def request(self, llm: Any, messages: list[Any], tools: Any) -> dict[str, Any]:
+        """What the class would send for these messages and tools."""
+        del llm
+        return {"messages": messages, **({"tools": tools} if tools else {})}
 
-def wire_of(llm: BaseLLM) -> Wire:
-    """Tell how a model speaks, without importing providers the program does not use."""
-    anthropic = _loaded("crewai.llms.providers.anthropic.completion", "AnthropicCompletion")
-    openai = _loaded("crewai.llms.providers.openai.completion", "OpenAICompletion")
-    if anthropic is not None and isinstance(llm, anthropic):
-        return Wire("anthropic", "anthropic.messages")
-    if openai is not None and isinstance(llm, openai) and getattr(llm, "api", "") == "completions":
-        return Wire("openai", "openai.chat")
-    return Wire("messages", "openai.chat.text")
+    def chained(self, llm: Any) -> str:
+        """Why the model's calls continue one another on the server; empty if they do not."""
+        del llm
+        return ""
+
+    def body(self, params: Mapping[str, Any], *, offered: bool) -> dict[str, Any]:
+        """The request's JSON out of the class's own arguments; `offered` tools or not."""
+        del offered
+        return dict(params)
+
+    def arguments(self, body: dict[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+        """The class's own arguments out of the forked request; `params` are those it had."""
+        del params
+        return body
 
 
 def takes_tools(llm: Any) -> bool:
@@ -102,39 +112,7 @@ def takes_tools(llm: Any) -> bool:
     return bool(asks()) if callable(asks) else False
 
 
-def base_url_of(llm: Any) -> str:
-    """The endpoint a model calls; empty for its provider's own."""
-    given = getattr(llm, "base_url", None) or getattr(llm, "api_base", None)
-    named = next(
-        (os.environ[v] for v in _URL_VARIABLES.get(llm.provider, ()) if v in os.environ), ""
-    )
-    url = str(given or named).rstrip("/")
-    return "" if url in _VENDOR_URLS else url
-
-
-def fit_sdk(wire: Wire, params: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """Move request fields that the installed SDK does not name yet into its `extra_body`."""
-    known = _sdk_names(wire.kind)
-    extra = {k: v for k, v in params.items() if k not in before and known and k not in known}
-    if not extra:
-        return params
-    body: dict[str, Any] = {**(params.get("extra_body") or {}), **extra}
-    return {**{k: v for k, v in params.items() if k not in extra}, "extra_body": body}
-
-
-@lru_cache(maxsize=4)
-def _sdk_names(kind: str) -> frozenset[str]:
-    if kind == "openai":
-        from openai.resources.chat.completions import Completions  # noqa: PLC0415
-
-        return frozenset(inspect.signature(Completions.create).parameters)
-    if kind == "anthropic":
-        from anthropic.resources.messages import Messages  # noqa: PLC0415
-
-        return frozenset(inspect.signature(Messages.create).parameters)
-    return frozenset()
-
-
-def _loaded(module: str, name: str) -> type | None:
+def loaded(module: str, name: str) -> type | None:
+    """A class, if the program has imported it already: providers it does not use stay unloaded."""
     found = sys.modules.get(module)
     return getattr(found, name, None) if found is not None else None

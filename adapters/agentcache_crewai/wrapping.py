@@ -15,6 +15,7 @@ from agentcache.rules import Rule
 from agentcache.sessions import Session
 from agentcache.worth import Sample
 from agentcache_crewai.forked import forked_copy, stand_of
+from agentcache_crewai.outlook import Outlook, samples
 from agentcache_crewai.places import Place, holders, places, put, put_back
 from agentcache_crewai.tools import CANONICAL
 from agentcache_crewai.turns import Stand
@@ -49,7 +50,11 @@ def wrap(x: object, options: Options) -> object:
     earlier = attachments(x)
     attachment = earlier[-1] if earlier else Attachment(options)
     groups = _grouped(rest, attachment.options)
-    made = [m for group in groups for m in _forks(group, _session(group, attachment), attachment)]
+    made = [
+        made
+        for group in groups
+        for made in _forks(x, group, _session(group, attachment), attachment)
+    ]
     _say(x, groups, attachment)
     for place, llm in made:
         put(place.holder, place.attribute, llm)
@@ -111,31 +116,25 @@ def _session(group: _Group, attachment: Attachment) -> Session:
     )
     if given is not None:
         _check_joins(given, group)
-        if given not in attachment.sessions:
-            attachment.sessions.append(given)
+        attachment.join(given, _samples(group))
         return given
     owned = {p.name: p.tools for p in group.places}
     parent = freeze(
-        group.wire.dialect,
+        group.wire.spoken(group.rule),
         group.rule,
         group.domain,
         system=options.system,
         context=options.context,
-        tools=union_tools(group.wire.dialect, owned, CANONICAL),
+        tools=union_tools(group.wire.spoken(group.rule), owned, CANONICAL),
         params=group.params,
         canonical=CANONICAL,
         ttl=options.ttl,
     )
-    samples = list(_samples(group)) if len(group.places) > 1 else []
-    return attachment.open(parent, samples)
+    return attachment.open(parent, _samples(group), judge=len(group.places) > 1)
 
 
-def _samples(group: _Group) -> Iterator[Sample]:
-    for place in group.places:
-        for talk in place.talks:
-            if talk.user:
-                request = group.wire.sample(place.llm, talk.system, talk.user, talk.tools)
-                yield Sample(place.name, request, writes=group.wire.kind == "anthropic")
+def _samples(group: _Group) -> list[Sample]:
+    return [s for p in group.places for s in samples(group.wire, p.name, p.llm, p.talks)]
 
 
 def _accepts(session: Session, group: _Group) -> bool:
@@ -159,15 +158,23 @@ def _check_joins(session: Session, group: _Group) -> None:
 
 
 def _forks(
-    group: _Group, session: Session, attachment: Attachment
+    x: object, group: _Group, session: Session, attachment: Attachment
 ) -> Iterator[tuple[Place, BaseLLM]]:
     name_of = session.parent.dialect.tool_name
+    outlook = Outlook(session, attachment, group.wire, _session_of)
+    if isinstance(x, Crew):
+        outlook.news(x)  # all that can be seen now has been told
     for place in group.places:
         fork = session.fork(place.name, [name_of(t) for t in place.tools])
         before = getattr(place.holder, place.attribute)
         label = place.name if place.name != getattr(place.holder, "role", place.name) else ""
-        stand = Stand(place.llm, before, fork, attachment, group.wire, label)
+        stand = Stand(place.llm, before, fork, attachment, group.wire, outlook, label)
         yield place, forked_copy(place.llm, stand)
+
+
+def _session_of(holder: Any) -> Session | None:
+    stand = stand_of(getattr(holder, "llm", None))
+    return None if stand is None else stand.fork.session
 
 
 def _say(x: object, groups: list[_Group], attachment: Attachment) -> None:
@@ -192,9 +199,10 @@ def _say(x: object, groups: list[_Group], attachment: Attachment) -> None:
 
 def _about_groups(groups: list[_Group]) -> Iterator[str]:
     for group in groups:
-        if not group.wire.native:
-            kinds = ", ".join(sorted({type(p.llm).__name__ for p in group.places}))
-            yield f"{kinds}: forked in the messages only, without marks or tool_choice."
+        kinds = ", ".join(sorted({type(p.llm).__name__ for p in group.places}))
+        if group.wire.lacks:
+            how = "" if group.wire.native else "forked in the messages only, "
+            yield f"{kinds}: {how}without {', '.join(group.wire.lacks)}."
         keys = {str(p.params.get("prompt_cache_key")) for p in group.places}
         if len(keys) > 1:
             yield f"Agents send different prompt_cache_key ({keys}): they may land apart."

@@ -9,8 +9,16 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Generator, Hashable
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Hashable, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -43,7 +51,8 @@ class Pass:
     A `leader` found the prefix cold, a `follower` found it warm, a `nested` call never waits, an
     `ungated` one was not asked to, or would have waited for its own thread.
     `waited_s` is how long the gate held the call back; `over` turns true when the block ends. Set
-    `writes` to False for a call that turns out not to carry the prefix: it warms nothing.
+    `writes` to False for a call that turns out not to carry the prefix: it warms nothing. `leads`
+    are the passes for shorter prefixes that the same call writes.
     """
 
     role: Role
@@ -54,11 +63,13 @@ class Pass:
     gate: "Gate | None" = None
     over: bool = False
     writes: bool = True
+    leads: "tuple[Pass, ...]" = ()
 
     def first_event(self) -> None:
         """Say that the response has begun: where the rules allow it, the others go now."""
         if self.gate is not None and self.writes and self.terms.readable == "first_event":
-            self.gate.readable(self)
+            for held in (self, *self.leads):
+                self.gate.readable(held)
 
 
 @dataclass(slots=True)
@@ -105,25 +116,53 @@ class Gate:
         self._room = _ROOM
 
     @contextmanager
-    def enter(self, key: Hashable, terms: Terms) -> Generator[Pass]:
-        """Wait for a turn and hold it for the block; if the block raises, the lead passes on."""
+    def enter(
+        self, key: Hashable, terms: Terms, within: Sequence[Hashable] = ()
+    ) -> Generator[Pass]:
+        """Wait for a turn and hold it for the block; if the block raises, the lead passes on.
+
+        `within` are the keys of shorter prefixes that the call's own begins with, the shortest
+        first: it waits for whoever writes one of them, and writes for others those that are cold.
+        """
         if _nested():
             yield Pass("nested", key, terms, self._clock())
             return
+        asked_s = self._clock()
+        with ExitStack() as stack:
+            cold = [shorter for shorter in within if not self.is_warm(shorter)]
+            leads = [p for shorter in cold for p in _lead(stack, self._waited(shorter, terms))]
+            with self._waited(key, terms) as held, _holding(held, leads, asked_s):
+                yield held
+
+    @asynccontextmanager
+    async def aenter(
+        self, key: Hashable, terms: Terms, within: Sequence[Hashable] = ()
+    ) -> AsyncGenerator[Pass]:
+        """Async twin of `enter`."""
+        if _nested():
+            yield Pass("nested", key, terms, self._clock())
+            return
+        asked_s = self._clock()
+        async with AsyncExitStack() as stack:
+            leads: list[Pass] = []
+            for shorter in within:
+                if not self.is_warm(shorter):
+                    leads += await _alead(stack, self._awaited(shorter, terms))
+            async with self._awaited(key, terms) as held:
+                with _holding(held, leads, asked_s):
+                    yield held
+
+    @contextmanager
+    def _waited(self, key: Hashable, terms: Terms) -> Generator[Pass]:
         event = threading.Event()
         with self._visiting(key, terms, event.set, blocking=True) as visit:
             while visit.granted is None:
                 event.wait(min(self._patience_left(visit), threading.TIMEOUT_MAX))
                 self._settle(visit)
-            with _holding(visit.granted) as held:
-                yield held
+            yield visit.granted
 
     @asynccontextmanager
-    async def aenter(self, key: Hashable, terms: Terms) -> AsyncGenerator[Pass]:
-        """Async twin of `enter`."""
-        if _nested():
-            yield Pass("nested", key, terms, self._clock())
-            return
+    async def _awaited(self, key: Hashable, terms: Terms) -> AsyncGenerator[Pass]:
         loop = asyncio.get_running_loop()
         woken: asyncio.Future[None] = loop.create_future()
 
@@ -135,8 +174,7 @@ class Gate:
                 # Not wait_for: before Python 3.12 it can swallow a cancellation.
                 await asyncio.wait({woken}, timeout=self._patience_left(visit))
                 self._settle(visit)
-            with _holding(visit.granted) as held:
-                yield held
+            yield visit.granted
 
     def is_warm(self, key: Hashable) -> bool:
         """Whether a call with this prefix would find its entry, as far as the rules tell."""
@@ -280,12 +318,37 @@ def _nested() -> bool:
     return outer is not None and not outer.over
 
 
+def _lead(stack: ExitStack, turn: AbstractContextManager[Pass]) -> list[Pass]:
+    """Wait for a shorter prefix; whoever leads there goes on holding it."""
+    with ExitStack() as own:
+        held = own.enter_context(turn)
+        if held.role == "leader":
+            stack.push(own.pop_all())
+            return [held]
+        held.writes = False  # nothing was sent under it
+    return []
+
+
+async def _alead(stack: AsyncExitStack, turn: AbstractAsyncContextManager[Pass]) -> list[Pass]:
+    """Async twin of `_lead`."""
+    async with AsyncExitStack() as own:
+        held = await own.enter_async_context(turn)
+        if held.role == "leader":
+            stack.push_async_exit(own.pop_all())
+            return [held]
+        held.writes = False
+    return []
+
+
 @contextmanager
-def _holding(held: Pass) -> Generator[Pass]:
+def _holding(held: Pass, leads: Sequence[Pass], asked_s: float) -> Generator[None]:
+    held.leads, held.waited_s = tuple(leads), held.started_s - asked_s
     token = _held.set(held)
     try:
-        yield held
+        yield
     finally:
+        for lead in leads:
+            lead.writes = held.writes
         with suppress(ValueError):  # an abandoned block is closed in another context
             _held.reset(token)
 

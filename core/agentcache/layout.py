@@ -4,29 +4,35 @@
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, Final
 
 from agentcache.dialects import Dialect, Json, Parts
 from agentcache.dialects.base import is_json, is_list, role_of, strip_marks
 from agentcache.marks import mark_part, roll
 from agentcache.rules import Rule
 
-__all__ = ["Tail", "Trunk", "lay", "lift", "trunk_texts"]
+__all__ = ["SAID", "Tail", "Trunk", "cut_at", "found_in", "grown", "lay", "lift", "trunk_texts"]
+
+SAID: Final = ("user", "system", "developer")
+"""Roles in which a program itself speaks."""
+_ROLLING: Final = 2
+"""Marks that `marks.roll` may need: the end of this turn, and of the one before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trunk:
     """What all forks share: `tools` as wire dicts, the `system` text, `context` texts in order.
 
-    `before` is how many context texts there were before the latest growth.
+    `cuts` are the numbers of context texts at which shorter trunks end, shortest first.
     """
 
     tools: tuple[Json, ...]
     system: str
     context: tuple[str, ...]
-    before: int | None = None
+    cuts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +67,28 @@ def lift(text: str, context: Sequence[str]) -> str:
         reference = f"[shared_context {n}, given above]"
         if len(shared) > len(reference) and shared in text:
             found.setdefault(shared, reference)
-    if not found:
-        return text
-    longest_first = sorted(found, key=len, reverse=True)
     # In one pass, so that no reference is searched for the next context.
-    return re.sub("|".join(map(re.escape, longest_first)), lambda m: found[m.group()], text)
+    return _any_of(found).sub(lambda m: found[m.group()], text) if found else text
+
+
+def found_in(texts: Iterable[str], wanted: Iterable[str]) -> list[str]:
+    """Those of the wanted texts that `lift` would take out of these texts."""
+    known, taken = list(wanted), dict[str, None]()
+    for text in texts:
+        here = [w for w in known if w in text]
+        taken.update(dict.fromkeys(_any_of(here).findall(text) if len(here) > 1 else here))
+    return [w for w in known if w in taken]
+
+
+def cut_at(text: str, wanted: Iterable[str]) -> list[str]:
+    """What is left of a text, in order, once these are taken out of it."""
+    here = [w for w in wanted if w in text]
+    return _any_of(here).split(text) if here else [text]
+
+
+def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
+    longest_first = sorted(texts, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)))
 
 
 def lay(
@@ -77,9 +100,9 @@ def lay(
         own = [_clean(dialect, m) for m in own]
     text = tail.text()
     opening: list[Json] = [{"type": dialect.text_type, "text": text}] if text else []
-    system, lead, spent = _trunk_parts(dialect, trunk, mark)
+    system, lead, spent = _trunk_parts(dialect, rule, trunk, mark)
     if rule.new_message:
-        messages = [*dialect.opened(lead, ()), *dialect.opened(opening, own)]
+        messages = [*grown(dialect, lead, trunk.cuts), *dialect.opened(opening, own)]
     else:
         messages = dialect.opened([*lead, *opening], own)
     if mark and loops:
@@ -87,29 +110,44 @@ def lay(
     return dialect.join(parts.rest, trunk.tools, system, messages)
 
 
-def _trunk_parts(dialect: Dialect, trunk: Trunk, mark: Json) -> tuple[list[Json], list[Json], int]:
+def grown(dialect: Dialect, lead: Sequence[Json], cuts: Sequence[int]) -> list[Json]:
+    """The shared context as messages, one for each time the trunk grew.
+
+    A message that is extended loses its boundary (OpenAI guide, 2026-09): the shorter trunk would
+    not be found.
+    """
+    ends = [0, *(cut for cut in cuts if cut), len(lead)]
+    pieces = [lead[a:b] for a, b in pairwise(ends)]
+    return [message for piece in pieces for message in dialect.opened(piece, ())]
+
+
+def _trunk_parts(
+    dialect: Dialect, rule: Rule, trunk: Trunk, mark: Json
+) -> tuple[list[Json], list[Json], int]:
     """The shared text as (system parts, parts that open the first user message, marks spent).
 
-    The last part is marked, and so is the one that was the last before the trunk grew: where only
-    marks are read, a fork of the longer trunk would not find the shorter one otherwise.
+    The last part is marked, and so are those where shorter trunks end: where only marks are read,
+    a fork of the longer trunk would not find the shorter one otherwise. The longest come first, as
+    far as the provider's limit goes; a looping worker keeps two marks for its own turns.
     """
     texts = [trunk.system] if trunk.system else []
     head = len(texts)
     texts += trunk_texts(trunk.context)
     parts: list[Json] = [{"type": dialect.text_type, "text": text} for text in texts]
-    ends = {len(parts)} if trunk.before is None else {len(parts), head + trunk.before}
-    ends = {end for end in ends if mark and end > 0}
-    for end in ends:
+    ends = dict.fromkeys((len(parts), *(head + cut for cut in reversed(trunk.cuts))))
+    limit = max(1, rule.marks_max - (0 if rule.automatic else _ROLLING))
+    marked = [end for end in ends if mark and end > 0][:limit]
+    for end in marked:
         parts[end - 1] = mark_part(dialect, parts[end - 1], mark)
     if dialect.context_in == "system":
-        return parts, [], len(ends)
-    return parts[:head], parts[head:], len(ends)
+        return parts, [], len(marked)
+    return parts[:head], parts[head:], len(marked)
 
 
 def _lifted(message: Json, context: Sequence[str]) -> Json:
     """Only what the program itself said is lifted; model answers and tool results stay as sent."""
     content: Any = message.get("content")
-    if not context or role_of(message) not in ("user", "system", "developer"):
+    if not context or role_of(message) not in SAID:
         return message
     if isinstance(content, str):
         return {**message, "content": lift(content, context)}

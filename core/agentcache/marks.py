@@ -14,9 +14,7 @@ _LOOKBACK_MARGIN = 5
 
 def mark_value(dialect: Dialect, ttl: Ttl, *, default: bool) -> Json:
     """The mark itself; the lifetime is named only where it is not the provider's default."""
-    if dialect.mark_key == "cache_control":
-        return {"type": "ephemeral"} if default else {"type": "ephemeral", "ttl": ttl.name}
-    return {"mode": "explicit"} if default else {"mode": "explicit", "ttl": ttl.name}
+    return dialect.mark("" if default else ttl.name)
 
 
 def mark_part(dialect: Dialect, part: Json, value: Json) -> Json:

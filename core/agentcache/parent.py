@@ -10,7 +10,7 @@ from agentcache.blocks import Block, dumps, estimate_tokens
 from agentcache.dialects import Dialect, Json, dialect
 from agentcache.dialects.base import strip_marks
 from agentcache.errors import OptionError, ToolConflictError
-from agentcache.layout import Trunk, trunk_texts
+from agentcache.layout import Trunk, grown, trunk_texts
 from agentcache.marks import mark_value
 from agentcache.rules import Rule, Ttl
 
@@ -46,7 +46,7 @@ class Parent:
 
     `tools` are the JSON texts of the union in wire form and order, `params` the rendering
     parameters as (name, JSON), `canonical` the tools whose description may differ between agents,
-    `before` the number of context texts before the latest growth.
+    `cuts` the numbers of context texts at which shorter parents of this one end.
     """
 
     dialect: Dialect
@@ -58,13 +58,13 @@ class Parent:
     params: tuple[tuple[str, str], ...]
     canonical: frozenset[str]
     ttl: Ttl
-    before: int | None = None
+    cuts: tuple[int, ...] = ()
 
     @property
     def trunk(self) -> Trunk:
         """Fresh copies of what stands in front of every fork."""
         tools = tuple(json.loads(t) for t in self.tools)
-        return Trunk(tools, self.system, self.context, self.before)
+        return Trunk(tools, self.system, self.context, self.cuts)
 
     @property
     def mark(self) -> Json:
@@ -87,7 +87,16 @@ class Parent:
         if not texts:
             return self
         context = (*self.context, *checked_context(texts))
-        return replace(self, context=context, before=len(self.context))
+        return replace(self, context=context, cuts=(*self.cuts, len(self.context)))
+
+    def widened(self, tools: Sequence[Mapping[str, Any]]) -> "Parent":
+        """Return a parent with more tools; they stand first, so all that follows is written anew.
+
+        Raises ToolConflictError for a tool that is defined otherwise already.
+        """
+        owned = {"parent": self.trunk.tools, "a late request": tools}
+        union = union_tools(self.dialect.name, owned, tuple(self.canonical))
+        return replace(self, tools=tuple(dumps(tool) for tool in union))
 
     def digest(self) -> str:
         """Stable digest of the parent's blocks, frozen parameters and cache domain."""
@@ -111,7 +120,8 @@ class Parent:
         lead: list[Json] = [{"type": wire.text_type, "text": text} for text in shared]
         system: list[Json] = [{"type": wire.text_type, "text": text} for text in texts]
         rest = {name: json.loads(value) for name, value in self.params}
-        return wire.join(rest, trunk.tools, system, wire.opened(lead, ()))
+        cuts = trunk.cuts if self.rule.new_message else ()
+        return wire.join(rest, trunk.tools, system, grown(wire, lead, cuts))
 
     def blocks(self) -> tuple[Block, ...]:
         """The parent's blocks, in the order the provider hashes them."""

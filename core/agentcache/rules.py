@@ -1,17 +1,31 @@
 """Rules: how each provider and engine caches prefixes, as dated data with sources."""
 
-import json
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agentcache.errors import OptionError
+from agentcache.rulebook import read_rows
 
-__all__ = ["Affinity", "Rule", "Source", "Ttl", "all_rules", "rule_by_id", "rule_for"]
+__all__ = [
+    "Affinity",
+    "Match",
+    "Rule",
+    "Source",
+    "Ttl",
+    "all_rules",
+    "match_rule",
+    "rule_by_id",
+    "rule_for",
+]
+
+_BEDROCK_NAME = re.compile(r"(?:[a-z][a-z0-9-]*\.)?(?:anthropic|amazon|openai)\.(?=[a-z])")
 
 
 class _Row(BaseModel):
@@ -19,7 +33,10 @@ class _Row(BaseModel):
 
 
 class Source(_Row):
-    """Where a fact comes from. Grades: A read or run, B documentation, C third party, D memory."""
+    """Where a fact comes from. Grades: A read or run, B documentation, C third party, D memory.
+
+    `date` is that of the text, or of the reading where the text has none.
+    """
 
     what: str
     where: str
@@ -42,10 +59,22 @@ class Ttl(_Row):
 
 
 class Affinity(_Row):
-    """What keeps requests of one parent together: a body field or a header."""
+    """What keeps requests of one parent together: a header, or a body field.
+
+    A dot in a body field's `name` goes one object deeper (`metadata.session_id`). `dialects` names
+    the wires that take it, where not all do.
+    """
 
     kind: Literal["body", "header"]
     name: str
+    dialects: tuple[str, ...] = ()
+
+    def placed(self, body: Mapping[str, Any], value: str) -> dict[str, Any]:
+        """Return the body with the value in it; a value of the program's own stays.
+
+        A header changes no body, and neither does a path through something that is no object.
+        """
+        return _placed(body, self.name.split("."), value) if self.kind == "body" else dict(body)
 
 
 class Rule(_Row):
@@ -54,24 +83,36 @@ class Rule(_Row):
     `matching`: `prefix` finds the longest common prefix, `breakpoint` only what a marked request
     wrote, `units` only where an earlier request ended, `handle` a named cache object, `block` whole
     engine blocks, `slot` the live prompt of one engine slot, `none` nothing.
-    `mark_key` is the key under which a part carries a mark.
+    `mark_key` is the key under which a part carries a mark, `also_marked_by` further keys taken.
     `min_tokens` is the shortest prefix that is cached; reads are reported in multiples of
-    `granularity`. `freeze` lists the parameters that must be equal in all forks,
+    `granularity`. `freeze` lists the parameters that must be equal in all forks, `varies` those
+    that may differ, `levers` the append-only ways to change a frozen one after the fork point,
     `messages_level` those that invalidate only what comes after tools and system. `restrict` lists
     the ways to restrict tools that leave the prefix alone. `billed` is false where no price per
     token is known. With `new_message` a fork's tail must be a message of its own; elsewhere it
     shares the trunk's, because some chat templates insist on alternating roles.
+    `affinities` are chosen by dialect before `affinity`; `routing` says what a target does by
+    itself. `handle` names the call that makes a cache object, `explicit` the row with the
+    provider's other, explicit form. `assumed` rows know nothing: they are the safe denominator.
+    How a row is found: `hosts` (with subdomains; `*` stands for anything), `aliases` of the
+    provider, and `models` (expressions that a name begins with). `by_name` says whether a name
+    alone will do: `anywhere`, only `without_url`, or `never`.
     """
 
     id: str
     provider: str
     title: str
+    like: str = ""
+    aliases: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    by_name: Literal["anywhere", "without_url", "never"] = "never"
+    assumed: bool = False
     matching: Literal["prefix", "breakpoint", "units", "handle", "block", "slot", "none"]
     automatic: bool = True
     marks: bool = False
     mark_key: str = ""
+    also_marked_by: tuple[str, ...] = ()
     marks_max: int = 0
     lookback: int | None = None
     min_tokens: int = 0
@@ -82,14 +123,21 @@ class Rule(_Row):
     placement: Literal["parallel", "in_turn"] = "parallel"
     read_multiplier: float = 1.0
     billed: bool = True
+    isolation: str = ""
     affinity: Affinity | None = None
+    affinities: tuple[Affinity, ...] = ()
+    routing: str = ""
     restrict: tuple[Literal["none", "allowed_tools"], ...] = ()
     freeze: tuple[str, ...] = ()
+    varies: tuple[str, ...] = ()
+    levers: dict[str, str] = Field(default_factory=dict)
     messages_level: tuple[str, ...] = ()
     new_message: bool = False
     single_shot: dict[str, Any] = Field(default_factory=dict)
     prewarm: str | None = None
     diagnostics: str | None = None
+    handle: str = ""
+    explicit: str = ""
     sources: tuple[Source, ...] = ()
     open_questions: tuple[str, ...] = ()
 
@@ -106,16 +154,39 @@ class Rule(_Row):
     @property
     def known(self) -> bool:
         """Whether the row is about this model, not the safe common denominator."""
-        return self.id != "unknown"
+        return not self.assumed
+
+    def frozen(self, rendered: Iterable[str] = ()) -> tuple[str, ...]:
+        """Parameters that must be equal in all forks of a wire that renders these.
+
+        What a wire may render is frozen too, unless the row says that it may vary here.
+        """
+        named = dict.fromkeys((*self.freeze, *rendered))
+        return tuple(name for name in named if name not in self.varies)
+
+    def affinity_for(self, dialect: str) -> Affinity | None:
+        """What keeps requests together on this wire; None where nothing is sent."""
+        chosen = next((a for a in self.affinities if dialect in a.dialects), self.affinity)
+        return chosen if chosen is None or dialect in (chosen.dialects or (dialect,)) else None
+
+    def takes_mark(self, mark_key: str) -> bool:
+        """Whether a part may carry a mark under this key."""
+        return self.marks and mark_key in (self.mark_key, *self.also_marked_by)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The row that applies to a model, what decided, and that in a sentence."""
+
+    rule: Rule
+    by: Literal["provider", "host", "name", "unknown"]
+    why: str
 
 
 @lru_cache(maxsize=1)
 def all_rules() -> tuple[Rule, ...]:
-    """Every row of the table shipped with agentcache, most specific first."""
-    text = files("agentcache").joinpath("rules.json").read_text(encoding="utf-8")
-    raw: list[dict[str, Any]] = json.loads(text)["rules"]
-    by_id = {row["id"]: row for row in raw}
-    return tuple(Rule.model_validate(_resolved(row, by_id)) for row in raw)
+    """Every row of the rulebook shipped with agentcache, a provider's most specific first."""
+    return tuple(Rule.model_validate(row) for row in read_rows())
 
 
 def rule_by_id(rule_id: str) -> Rule:
@@ -128,39 +199,91 @@ def rule_by_id(rule_id: str) -> Rule:
 
 
 def rule_for(model: str, base_url: str = "", provider: str | None = None) -> Rule:
-    """Return the row that applies to a model at an endpoint.
+    """Return the row that applies to a model at an endpoint; `match_rule` says why too."""
+    return match_rule(model, base_url, provider).rule
+
+
+def match_rule(model: str, base_url: str = "", provider: str | None = None) -> Match:
+    """Find the row that applies to a model at an endpoint.
 
     `provider` (a row id or a provider name such as `llama.cpp`) decides if given. Otherwise the
-    endpoint's host decides, then the model's name, and an unknown model gets the safe common
-    denominator: no marks, no extra parameters, calls in parallel after the first.
+    endpoint's host decides. At a host that no row names, or without one, the model's name does,
+    where the row allows it: a server of your own that serves `deepseek-v3` is not DeepSeek's. An
+    unknown model gets the safe common denominator: no marks, no extra parameters, calls in parallel
+    after the first.
+
+    Raises:
+        OptionError: a `provider` that no row names.
+
     """
-    name = model.rpartition("/")[2].lower()
+    path, name = _parts_of(model)
     if provider is not None:
-        return _by_provider(provider, name)
-    host = urlsplit(base_url).hostname or ""
-    rows = all_rules()
-    for rule in rows:
-        if rule.hosts and any(host == h or host.endswith("." + h) for h in rule.hosts):
-            return rule
-    for rule in rows:
-        if not rule.hosts and _names(rule, name):
-            return rule
-    return rule_by_id("unknown")
+        return Match(_by_provider(provider, name), "provider", f"provider={provider!r} was given")
+    host = _host_of(base_url)
+    there = [r for r in all_rules() if any(_is_at(host, pattern) for pattern in r.hosts)]
+    if there:
+        rule = _pick(there, name)
+        return Match(rule, "host", f"{host} is a host of {rule.provider}")
+    if not base_url:
+        for prefix in path:
+            rows = [r for r in all_rules() if prefix in (r.provider, *r.aliases)]
+            if rows:
+                why = f"the name's prefix {prefix!r} is {rows[0].provider}"
+                return Match(_pick(rows, name), "name", why)
+    free = ("anywhere",) if base_url or path else ("anywhere", "without_url")
+    for rule in all_rules():
+        if rule.by_name in free and _names(rule, name):
+            return Match(rule, "name", f"the name begins as {rule.provider}'s models do")
+    at = f" at {host or base_url}" if base_url else ""
+    return Match(rule_by_id("unknown"), "unknown", f"no row names {model!r}{at}")
 
 
-def _by_provider(provider: str, model: str) -> Rule:
-    rows = [r for r in all_rules() if provider in (r.id, r.provider)]
+def _by_provider(provider: str, name: str) -> Rule:
+    rules = all_rules()
+    rows = [r for r in rules if provider in (r.provider, *r.aliases)]
+    rows = rows or [r for r in rules if r.id == provider]
     if not rows:
-        known = ", ".join(sorted({r.provider for r in all_rules()}))
+        known = ", ".join(sorted({r.provider for r in rules}))
         raise OptionError(f"provider={provider!r} is not in the rules. Known: {known}.")
-    return next((r for r in rows if r.id == provider or _names(r, model)), rows[-1])
+    return _pick(rows, name)
 
 
-def _names(rule: Rule, model: str) -> bool:
-    return any(re.match(pattern, model) for pattern in rule.models)
+def _pick(rows: Sequence[Rule], name: str) -> Rule:
+    """The first row that names the model; else the last, which is the provider's broadest."""
+    return next((r for r in rows if _names(r, name)), rows[-1])
 
 
-def _resolved(row: dict[str, Any], by_id: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    parent = row.get("extends")
-    own = {k: v for k, v in row.items() if k != "extends"}
-    return own if parent is None else {**_resolved(by_id[parent], by_id), **own}
+def _names(rule: Rule, name: str) -> bool:
+    return any(re.match(pattern, name) for pattern in rule.models)
+
+
+def _parts_of(model: str) -> tuple[list[str], str]:
+    """Split a model's name into what stands before it and itself, as the rows spell it."""
+    *path, name = model.lower().split("/")
+    plain = _BEDROCK_NAME.sub("", name, count=1)
+    if plain != name:
+        path, name = [*path, "bedrock"], plain
+    if name.startswith("claude"):
+        name = name.replace(".", "-")  # OpenRouter writes claude-haiku-4.5
+    return path, name
+
+
+def _host_of(base_url: str) -> str:
+    try:
+        return urlsplit(base_url if "//" in base_url else f"//{base_url}").hostname or ""
+    except ValueError:  # half an IPv6 address
+        return ""
+
+
+def _is_at(host: str, pattern: str) -> bool:
+    return host == pattern or host.endswith(f".{pattern}") or fnmatchcase(host, pattern)
+
+
+def _placed(body: Mapping[str, Any], path: Sequence[str], value: str) -> dict[str, Any]:
+    key, *rest = path
+    inner: Any = body.get(key)
+    if not rest:
+        return {**body, key: value} if inner is None else dict(body)
+    if inner is not None and not isinstance(inner, dict):
+        return dict(body)
+    return {**body, key: _placed(inner or {}, rest, value)}

@@ -3,21 +3,26 @@
 import copy
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from agentcache.allow import allow_line, restriction
 from agentcache.blocks import Block, Print, Weights, dumps, prints
 from agentcache.dialects import Dialect, Json, Parts
-from agentcache.dialects.base import is_json
+from agentcache.dialects.base import is_json, role_of
+from agentcache.dialects.openai_chat import texts_of
 from agentcache.errors import FrozenError
 from agentcache.gate import Terms
-from agentcache.layout import Tail, lay, lift
+from agentcache.layout import SAID, Tail, lay, lift
 from agentcache.parent import CacheDomain, Parent, tool_text
+from agentcache.standings import Standing
+from agentcache.trunks import Path, Trunks
 
-__all__ = ["Fork", "Rewrite", "Session", "Standing"]
+__all__ = ["Fork", "Rewrite", "Session", "opening"]
 
+_BRANCHES: Final = 256
+_EPOCHS: Final = 8
 _TALKS: Final = 256
 _NOT_PARAMS: Final = frozenset({"tools", "system", "messages", "prompt_cache_key"})
 
@@ -39,27 +44,6 @@ class Rewrite:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What follows from a parent, worked out once: `trunk` are the identities of its blocks."""
-
-    parent: Parent
-    trunk: tuple[str, ...]
-    tokens: int
-    names: tuple[str, ...]
-    tools: frozenset[str]
-    why_not: str
-
-    @classmethod
-    def of(cls, parent: Parent, weigh: Weights) -> "Standing":
-        """Work it out."""
-        blocks = [b for b in parent.blocks() if b.section != "params"]
-        tokens = sum(weigh(b.json) for b in blocks)
-        why_not = _why_not(parent, tokens)
-        trunk = tuple(b.identity for b in blocks)
-        return cls(parent, trunk, tokens, parent.tool_names, frozenset(parent.tools), why_not)
-
-
-@dataclass(frozen=True, slots=True)
 class _Talk:
     """What one conversation began with and keeps: its trunk, and the tools its tail lists."""
 
@@ -69,15 +53,33 @@ class _Talk:
 
 
 class Session:
-    """One frozen parent. Only `extend` changes it, and only by appending."""
+    """One frozen parent. It changes only by appending: `extend`, or a branch of found texts.
 
-    def __init__(self, parent: Parent, *, leave: str = "") -> None:
+    With `hoist`, texts that different forks carry are found as their conversations begin.
+    An unknown tool starts a new epoch if `announce` is given: the union grows once, for all forks,
+    and `announce` is called with a sentence that says so. Otherwise the request stays as it is.
+    """
+
+    def __init__(
+        self,
+        parent: Parent,
+        *,
+        leave: str = "",
+        hoist: bool = False,
+        announce: Callable[[str], object] | None = None,
+    ) -> None:
         """Open a session; with a reason to `leave` it, its forks send every request as it is."""
         self._left = leave
+        self._hoists = hoist
+        self._announce = announce
+        self._epochs = 1
         self._affinity_id = "ac-" + parent.digest()[:20]
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._weigh = Weights()
-        self._standing = self._root = Standing.of(parent, self._weigh)
+        self._standing = Standing.of(parent, self._weigh)
+        self._roots = [self._standing.trunk]
+        self._branches = {self._standing.path: self._standing}
+        self._trunks = Trunks(parent.rule, self._weigh)
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse to change what is frozen."""
@@ -117,15 +119,8 @@ class Session:
 
     @property
     def key(self) -> tuple[str, str]:
-        """The gate's key: same cache domain, same prefix.
-
-        Growing the trunk keeps it warm where the longest common prefix is read. Where only a mark
-        is read, the longer trunk has to be written first, and is a prefix of its own.
-        """
-        parent = self.parent
-        grown = f"+{len(parent.context)}" if parent.before is not None else ""
-        version = grown if parent.rule.matching == "breakpoint" else ""
-        return (str(self.domain) + self.domain.organisation, self._affinity_id + version)
+        """The gate's key: same cache domain, same prefix."""
+        return self._standing.keys[-1]
 
     def extend(self, *texts: str) -> None:
         """Append shared context to the trunk.
@@ -134,7 +129,25 @@ class Session:
         trunk it began with, because its own turns stand behind it.
         """
         with self._lock:
-            self._standing = Standing.of(self.parent.extended(*texts), self._weigh)
+            grown = Standing.of(self.parent.extended(*texts), self._weigh, self._standing)
+            self._replant(grown)
+
+    def learn(self, talks: Iterable[Sequence[str]]) -> tuple[tuple[int, int], ...]:
+        """Find what several conversations carry verbatim, and share it among those that do.
+
+        Each is given as the list of texts its program says first. A conversation stands on a text
+        from its next beginning on. Returns, for each text newly shared, its estimated tokens and
+        how many of these conversations carry it.
+        """
+        found = self._trunks.learn(talks, self.parent.context)
+        return tuple((self._weigh(text), uses) for text, uses in found.items())
+
+    def expect(self, text: str, uses: int) -> None:
+        """Say that `uses` conversations to come will carry this text verbatim.
+
+        It is shared among them if that is cheaper by the rules.
+        """
+        self._trunks.expect(text, uses)
 
     def fork(self, name: str, tools: Sequence[str] | None = None) -> "Fork":
         """Fork the parent for one agent; `tools` are the names it may ever call (None: all)."""
@@ -146,9 +159,8 @@ class Session:
 
     def is_fork(self, blocks: Sequence[Block]) -> bool:
         """Whether a request stands on this parent already, be it before the trunk grew."""
-        trunk = self._root.trunk
         sent = tuple(b.identity for b in blocks if b.section != "params")
-        return bool(trunk) and sent[: len(trunk)] == trunk
+        return any(root and sent[: len(root)] == root for root in self._roots)
 
     def why_not(self) -> str:
         """Why forking cannot pay for this parent; empty if nothing speaks against it."""
@@ -158,21 +170,55 @@ class Session:
         """Send every request as it is from now on, for this reason."""
         self._left = reason
 
+    @property
+    def left(self) -> str:
+        """Why every request is sent as it is; empty if that is not so."""
+        return self._left
 
-def _why_not(parent: Parent, tokens: int) -> str:
-    rule = parent.rule
-    if rule.matching == "none":
-        return f"no_cache: {rule.name}"
-    if rule.matching == "breakpoint" and not parent.mark:
-        return f"no_mark: {rule.name} reads only what is marked; this model class sends no marks"
-    if rule.matching == "breakpoint" and not (parent.system or parent.context):
-        return "no_mark: the shared part has no text to carry a mark. Pass system= or context="
-    if tokens < max(rule.min_tokens, 1):
-        return (
-            f"below_minimum: the shared part is about {tokens:,} tokens, "
-            f"{rule.name} caches from {rule.min_tokens:,}"
-        )
-    return ""
+    def branch(self, path: Path) -> Standing:
+        """What a conversation stands on that carries these texts."""
+        with self._lock:
+            found = self._branches.get(path)
+            if found is None:
+                below = self.branch(path[:-1])
+                parent = below.parent.extended(path[-1])
+                found = Standing.of(parent, self._weigh, below, path)
+                while len(self._branches) >= _BRANCHES:
+                    self._branches.pop(next(p for p in self._branches if p))
+                self._branches[path] = found
+            return found
+
+    def stand(self, speaker: str, texts: Sequence[str]) -> Standing:
+        """What a conversation stands on whose program says these texts first."""
+        if self._hoists:
+            self._trunks.hear(speaker, texts, self.parent.context)
+        return self.branch(self._trunks.path(texts, _digest(texts)))
+
+    def widen(self, agent: str, tools: Sequence[Json]) -> bool:
+        """Start a new epoch with these tools in the union; False if that cannot be.
+
+        The union stands first on the wire, so that every fork is written anew, once.
+        """
+        with self._lock:
+            wire, names = self.parent.dialect, self._standing.names
+            news = [tool for tool in tools if wire.tool_name(tool) not in names]
+            if self._announce is None or not news or self._epochs >= _EPOCHS:
+                return not news
+            before = self._standing.tokens
+            self._replant(Standing.of(self.parent.widened(news), self._weigh))
+            self._epochs += 1
+            added = ", ".join(repr(wire.tool_name(tool)) for tool in news)
+            self._announce(
+                f"Epoch {self._epochs}: agent {agent!r} brought {added}, which the parent had "
+                f"not frozen. The union grew, so about {before:,} shared tokens are written anew, "
+                "once. Give the agent its tools before wrap() to avoid it."
+            )
+            return True
+
+    def _replant(self, root: Standing) -> None:
+        self._standing = root
+        self._roots.append(root.trunk)
+        self._branches = {root.path: root}
 
 
 class Fork:
@@ -184,6 +230,7 @@ class Fork:
         self._name = name
         self._tools = tuple(tools) if tools is not None else session.standing.names
         self._talks: dict[bytes, _Talk] = {}
+        self._stands: dict[bytes, tuple[Standing, int]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -207,13 +254,15 @@ class Fork:
         *,
         name: str | None = None,
         side_call: str = "",
+        standing: Standing | None = None,
         strict: bool = False,
     ) -> Rewrite:
         """Turn the program's request into a fork of the parent, or say why not.
 
         A request that is a fork already comes back unchanged. `side_call` names why the program's
         request is not this agent's own conversation; it then passes through. `name` is the agent's
-        name as it is now, where it is filled in late.
+        name as it is now, where it is filled in late. `standing` is what `stand` said of it; worked
+        out from the request otherwise.
 
         Raises:
             FrozenError: with `strict`, where the request differs from what the parent froze.
@@ -222,21 +271,48 @@ class Fork:
         session, wire = self._session, self._session.parent.dialect
         blocks = wire.blocks(request)
         before = session.prints(blocks)
-        names = tuple(wire.tool_name(t) for t in request.get("tools") or () if is_json(t))
-        reason = side_call or session.why_not()
+        names = tuple(wire.tool_name(t) for t in wire.tools_of(request) if is_json(t))
+        parts, reason = None, side_call or session.left or _not_plain(wire, request)
+        if not reason:
+            parts = wire.split(request)
+            standing = standing or self._stand(parts)
+            reason = standing.why_not
         if not reason:
             reason = self._differs(request, blocks)
             if reason and strict:
                 raise FrozenError(reason)
-        if reason:
+        if reason or parts is None or standing is None:
             return Rewrite(dict(request), False, reason, names, before, before)
         if session.is_fork(blocks):
             return Rewrite(dict(request), True, "", names, before, before)
-        sent = self._lay(name or self._name, wire.split(request), names)
+        sent = self._lay(name or self._name, parts, names, standing)
         return Rewrite(sent, True, "", names, before, session.prints(wire.blocks(sent)))
 
-    def _lay(self, agent: str, parts: Parts, names: tuple[str, ...]) -> Json:
-        talk = self._talk(parts, names)
+    def stand(self, opening: Sequence[str], length: int) -> Standing:
+        """What a conversation stands on that opens with these texts and has so many messages.
+
+        The opening is its system text and its first message, `length` does not count the system
+        text. It keeps what it began with; one that is shorter than before begins anew.
+        """
+        key = _digest(opening)
+        with self._lock:
+            standing, before = self._stands.pop(key, (None, 0))
+            if standing is None or _begins(length, before):
+                standing = self._session.stand(self._name, opening)
+            while len(self._stands) >= _TALKS:
+                self._stands.pop(next(iter(self._stands)))
+            self._stands[key] = (standing, length)
+        return standing
+
+    def standing(self, request: Mapping[str, Any]) -> Standing:
+        """What a request of this agent's stands on."""
+        return self._stand(self._session.parent.dialect.split(request))
+
+    def _stand(self, parts: Parts) -> Standing:
+        return self.stand(opening(parts), len(parts.messages))
+
+    def _lay(self, agent: str, parts: Parts, names: tuple[str, ...], standing: Standing) -> Json:
+        talk = self._talk(parts, names, standing)
         parent, union = talk.standing.parent, talk.standing.names
         rule, wire, loops = parent.rule, parent.dialect, bool(talk.listed)
         lines = (*_own_descriptions(parent, parts), allow_line(talk.listed, union))
@@ -256,20 +332,22 @@ class Fork:
         tail = Tail(agent, tuple(own), lines)
         return lay(wire, rule, parent.trunk, laid, tail, mark=parent.mark, loops=loops)
 
-    def _talk(self, parts: Parts, names: tuple[str, ...]) -> _Talk:
+    def _talk(self, parts: Parts, names: tuple[str, ...], standing: Standing) -> _Talk:
         """What the conversation began with, so that nothing ahead of its own turns moves.
 
         A framework may drop the tools for a last forced answer, or add one late: both are wire
-        restrictions, not news for the tail. And the trunk may have grown meanwhile.
+        restrictions, not news for the tail. And the trunk may have grown meanwhile: by texts, which
+        wait for the next conversation, or by a tool, which this one needs.
         """
-        said = dumps([parts.system, parts.messages[:1]]).encode("utf-8", "surrogatepass")
-        key, length = hashlib.blake2b(said, digest_size=16).digest(), len(parts.messages)
+        key, length = _digest([dumps([parts.system, parts.messages[:1]])]), len(parts.messages)
         with self._lock:
             talk = self._talks.pop(key, None)
-            if talk is None or length <= talk.length:
+            if talk is None or _begins(length, talk.length):
                 own = tuple(n for n in self._tools if n in names)
                 listed = (*own, *(n for n in names if n not in own))
-                talk = _Talk(self._session.standing, listed, length)
+                talk = _Talk(standing, listed, length)
+            elif not set(names) <= set(talk.standing.names):
+                talk = replace(talk, standing=self._session.branch(standing.path))
             while len(self._talks) >= _TALKS:
                 self._talks.pop(next(iter(self._talks)))
             self._talks[key] = talk  # the latest last: the longest silent goes first
@@ -277,17 +355,13 @@ class Fork:
 
     def _differs(self, request: Mapping[str, Any], blocks: Sequence[Block]) -> str:
         """What cannot be forked, or the parent froze otherwise, with the cure; empty if nothing."""
-        standing = self._session.standing
-        parent = standing.parent
-        odd = _not_plain(parent.dialect, request)
-        if odd:
-            return odd
+        parent = self._session.parent
         if any(b.mark for b in blocks) and not parent.mark:
             return (
                 f"own_marks: agent {self._name!r} marks its own prefix, and {parent.rule.name} "
                 "does not say where a fork's mark would stand. Pass provider= or drop the marks."
             )
-        return self.differs_in_params(request) or self._differs_in_tools(standing, request)
+        return self.differs_in_params(request) or self._differs_in_tools(request)
 
     def differs_in_params(self, params: Mapping[str, Any]) -> str:
         """Which of these request parameters the parent froze otherwise; empty if none."""
@@ -305,19 +379,21 @@ class Fork:
                 )
         return ""
 
-    def _differs_in_tools(self, standing: Standing, request: Mapping[str, Any]) -> str:
-        parent = standing.parent
-        for n, tool in enumerate(request.get("tools") or ()):
-            name, text = parent.dialect.tool_name(tool), tool_text(parent.dialect, tool)
-            if text in standing.tools or (name in parent.canonical and name in standing.names):
-                continue
-            known = name in standing.names
-            what = "with another definition than the parent froze" if known else "unknown to it"
-            return (
-                f"frozen_tools: agent {self._name!r} sends tools[{n}] = {name!r}, {what}. "
-                "Wrap again after changing tools, or drop the tool."
-            )
-        return ""
+    def _differs_in_tools(self, request: Mapping[str, Any]) -> str:
+        session, wire = self._session, self._session.parent.dialect
+        tools: list[Json] = list(wire.tools_of(request))
+        standing = session.standing
+        odd = [n for n, tool in enumerate(tools) if not standing.holds(tool)]
+        unknown = [tools[n] for n in odd if wire.tool_name(tools[n]) not in standing.names]
+        if not odd or (len(unknown) == len(odd) and session.widen(self._name, unknown)):
+            return ""
+        name = wire.tool_name(tools[odd[0]])
+        known = name in standing.names
+        what = "with another definition than the parent froze" if known else "unknown to it"
+        return (
+            f"frozen_tools: agent {self._name!r} sends tools[{odd[0]}] = {name!r}, {what}. "
+            "Wrap again after changing tools, or drop the tool."
+        )
 
 
 def _own_descriptions(parent: Parent, parts: Parts) -> tuple[str, ...]:
@@ -333,8 +409,8 @@ def _own_descriptions(parent: Parent, parts: Parts) -> tuple[str, ...]:
 
 def _not_plain(wire: Dialect, request: Mapping[str, Any]) -> str:
     """Say where a request holds an SDK's own objects, which cannot be taken apart."""
-    for key in (wire.messages_key, "tools"):
-        values: Any = request.get(key)
+    held = {wire.messages_key: request.get(wire.messages_key), "tools": wire.tools_of(request)}
+    for key, values in held.items():
         if values is None or isinstance(values, str):
             continue
         for n, value in enumerate(values):
@@ -342,6 +418,22 @@ def _not_plain(wire: Dialect, request: Mapping[str, Any]) -> str:
                 kind = type(value).__qualname__
                 return f"not_json: {key}[{n}] is a {kind}. Pass a plain dict, e.g. model_dump()."
     return ""
+
+
+def _begins(length: int, before: int) -> bool:
+    """Whether a conversation of so many messages is a new one, not the next turn or a retry."""
+    return length <= 1 or length < before
+
+
+def opening(parts: Parts) -> list[str]:
+    """The system text and the first message, as far as the program itself says it."""
+    first = [m for m in parts.messages[:1] if role_of(m) in SAID]
+    return [*parts.system, *(text for m in first for text in texts_of(m.get("content")))]
+
+
+def _digest(texts: Sequence[str]) -> bytes:
+    joined = "\x1f".join(texts).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(joined, digest_size=16).digest()
 
 
 def _merged(asked: Any, ours: Any) -> Any:

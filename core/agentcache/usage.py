@@ -1,12 +1,14 @@
 """Usage: what a call cost in tokens, in one shape for every provider."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from agentcache.usage_shapes import SHAPES, Payload, Shape
+
 __all__ = ["Usage"]
 
-_OPENAI_TTLS: Final = {"30m": "ttl_30m_tokens", "12h": "ttl_12h_tokens"}
+_LEFT_OUT: Final = frozenset({"compaction", "advisor_message"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,85 +37,85 @@ class Usage:
         return fresh if fresh >= 0 else None  # a payload that contradicts itself tells nothing
 
     @classmethod
-    def from_payload(cls, payload: Mapping[str, Any] | None) -> "Usage":
-        """Read a provider's `usage` object: OpenAI Chat or Responses, Anthropic, or alike.
+    def from_payload(cls, payload: Payload | None) -> "Usage":
+        """Read a usage object of any provider or framework; an unknown shape says nothing.
 
         Whether the raw input count already holds the cached tokens differs: OpenAI's does,
-        Anthropic's does not (Anthropic: `total = input + cache_creation + cache_read`).
+        Anthropic's and Bedrock's do not. Anthropic's rows for compaction and advisors, which its
+        own totals leave out, are added.
         """
-        if not payload:
-            return cls()
-        if "prompt_tokens" in payload:
-            return _chat(payload)
-        if "cache_read_input_tokens" in payload or "cache_creation_input_tokens" in payload:
-            return _anthropic(payload)
-        if "input_tokens" in payload:
-            return _responses(payload)
-        return cls()
+        shape = next((s for s in SHAPES if payload and s.fits(payload)), None)
+        return cls() if shape is None or payload is None else _read(shape, payload)
+
+
+def _read(shape: Shape, payload: Payload) -> Usage:
+    total = _first(payload, shape.total)
+    pick = _sum if shape.adds else _first
+    read, write = pick(payload, shape.read), pick(payload, shape.write)
+    if shape.fresh and total is not None:
+        total += (read or 0) + (write or 0)
+    found = Usage(total, read, write, _sum(payload, shape.output), _split(shape, payload))
+    for row in _rows(payload, "iterations"):
+        if row.get("type") in _LEFT_OUT:
+            found = _both(found, _read(shape, row))
+    return found
+
+
+def _split(shape: Shape, payload: Payload) -> tuple[tuple[str, int], ...]:
+    counts = [(ttl, _at(payload, path)) for ttl, path in shape.split]
+    counts += [(str(r.get("ttl")), _int(r.get("inputTokens"))) for r in _rows(payload, shape.listed)]
+    return _merged((ttl, n) for ttl, n in counts if n)
+
+
+def _both(one: Usage, other: Usage) -> Usage:
+    """Two usages as one; what either does not say is unknown of both."""
+    return Usage(
+        _plus(one.input_tokens, other.input_tokens),
+        _plus(one.cached_tokens, other.cached_tokens),
+        _plus(one.cache_write_tokens, other.cache_write_tokens),
+        _plus(one.output_tokens, other.output_tokens),
+        _merged(iter((*one.writes, *other.writes))),
+    )
+
+
+def _plus(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
+def _merged(counts: Iterator[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    out: dict[str, int] = {}
+    for ttl, count in counts:
+        out[ttl] = out.get(ttl, 0) + count
+    return tuple(out.items())
+
+
+def _first(payload: Payload, paths: Sequence[str]) -> int | None:
+    return next(_numbers(payload, paths), None)
+
+
+def _sum(payload: Payload, paths: Sequence[str]) -> int | None:
+    found = list(_numbers(payload, paths))
+    return sum(found) if found else None
+
+
+def _numbers(payload: Payload, paths: Sequence[str]) -> Iterator[int]:
+    return (number for path in paths if (number := _at(payload, path)) is not None)
+
+
+def _at(payload: Payload, path: str) -> int | None:
+    found: Any = payload
+    for key in path.split("."):
+        found = cast("Payload", found).get(key) if isinstance(found, Mapping) else None
+    return _int(found)
 
 
 def _int(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A count; no bool, no half token, nothing below zero."""
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return int(value) if whole and not isinstance(value, bool) and value >= 0 else None
 
 
-def _first(*values: Any) -> int | None:
-    return next((n for value in values if (n := _int(value)) is not None), None)
-
-
-def _details(payload: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def _rows(payload: Payload, key: str) -> list[Payload]:
     found: Any = payload.get(key)
-    return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
-
-
-def _chat(payload: Mapping[str, Any]) -> Usage:
-    details = _details(payload, "prompt_tokens_details")
-    cached = _first(
-        details.get("cached_tokens"),
-        payload.get("prompt_cache_hit_tokens"),  # DeepSeek
-        payload.get("cached_tokens"),  # Moonshot
-        payload.get("cache_read_input_tokens"),  # Databricks, LiteLLM
-    )
-    write = _first(
-        details.get("cache_write_tokens"),
-        details.get("cache_creation_input_tokens"),  # Qwen
-        payload.get("cache_creation_input_tokens"),  # Databricks, LiteLLM
-    )
-    split = _details(details, "cache_write_tokens_details")
-    return Usage(
-        _int(payload.get("prompt_tokens")),
-        cached,
-        write,
-        _int(payload.get("completion_tokens")),
-        _split(split, _OPENAI_TTLS),
-    )
-
-
-def _responses(payload: Mapping[str, Any]) -> Usage:
-    details = _details(payload, "input_tokens_details")
-    split = _details(details, "cache_write_tokens_details")
-    return Usage(
-        _int(payload.get("input_tokens")),
-        _int(details.get("cached_tokens")),
-        _int(details.get("cache_write_tokens")),
-        _int(payload.get("output_tokens")),
-        _split(split, _OPENAI_TTLS),
-    )
-
-
-def _anthropic(payload: Mapping[str, Any]) -> Usage:
-    fresh = _int(payload.get("input_tokens"))
-    read = _int(payload.get("cache_read_input_tokens"))
-    write = _int(payload.get("cache_creation_input_tokens"))
-    split = _details(payload, "cache_creation")
-    return Usage(
-        None if fresh is None else fresh + (read or 0) + (write or 0),
-        read,
-        write,
-        _int(payload.get("output_tokens")),
-        _split(split, {"5m": "ephemeral_5m_input_tokens", "1h": "ephemeral_1h_input_tokens"}),
-    )
-
-
-def _split(payload: Mapping[str, Any], keys: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
-    found = ((ttl, _int(payload.get(key))) for ttl, key in keys.items())
-    return tuple((ttl, count) for ttl, count in found if count)
+    rows: Sequence[Any] = cast("Sequence[Any]", found) if isinstance(found, list | tuple) else ()
+    return [cast("Payload", row) for row in rows if isinstance(row, Mapping)]

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from agentcache.rules import Rule
 from agentcache.sessions import Session
+from agentcache.standings import Standing
+from agentcache.trunks import Path
 
 __all__ = ["Sample", "would_cost_more"]
 
@@ -33,19 +35,24 @@ def would_cost_more(session: Session, samples: Iterable[Sample]) -> str:
     """
     rule = session.parent.rule
     found = list(samples)
-    if not rule.billed or not found or session.why_not():
+    if not rule.billed or not found or session.left:
         return ""
     plain = forked = 0.0
-    trunk = session.standing.tokens
+    written: dict[Path, float] = {}
     for sample in found:
-        made = session.fork(sample.name).rewrite(sample.request)
+        fork = session.fork(sample.name)
+        made = fork.rewrite(sample.request)
         if not made.forked:
             continue
         calls = LOOP_CALLS if made.allowed else 1
         before, after = (sum(p.weight for p in prints) for prints in (made.original, made.sent))
+        standing = fork.standing(sample.request)
+        trunk = standing.tokens
         plain += _plain(rule, before, calls, writes=rule.automatic or sample.writes)
         forked += _forked(rule, trunk, after - trunk, calls)
-    forked += trunk * (rule.ttl.write_multiplier - rule.read_multiplier)  # the first of all writes
+        written |= _pieces(session, standing)
+    # The first of all writes what the others read.
+    forked += sum(written.values()) * (rule.ttl.write_multiplier - rule.read_multiplier)
     if forked <= plain:
         return ""
     return (
@@ -53,6 +60,14 @@ def would_cost_more(session: Session, samples: Iterable[Sample]) -> str:
         f"it is about {plain:,.0f} (estimated). Share more context, or fewer tools; "
         "layout='fork' forks all the same."
     )
+
+
+def _pieces(session: Session, standing: Standing) -> dict[Path, float]:
+    """Tokens of each trunk a conversation stands on, less those of the one it grew from."""
+    path = standing.path
+    tokens = [session.branch(path[:n]).tokens for n in range(len(path) + 1)]
+    own = (more - less for less, more in zip([0, *tokens], tokens, strict=False))
+    return {path[:n]: piece for n, piece in enumerate(own)}
 
 
 def _plain(rule: Rule, tokens: float, calls: int, *, writes: bool) -> float:

@@ -38,6 +38,7 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
     guard: bool = True,
     provider: str | None = None,
     ttl: str | None = None,
+    hoist: bool = True,
     gate: Gate | None = None,
     ledger: Ledger | str | PathLike[str] | None = None,
 ) -> T:
@@ -61,6 +62,9 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         provider: Row id or provider name in the rules, e.g. `llama.cpp`, where endpoint and model
             name do not tell.
         ttl: Name of the entry's lifetime, e.g. `1h`; the provider's default otherwise.
+        hoist: Find texts that several agents or tasks carry verbatim, be it a brief in every task
+            or an answer handed on, and share each among those that carry it. Off, only `context`
+            is shared.
         gate: A gate to share between several wrapped programs.
         ledger: A ledger, or a path to append JSON lines to.
 
@@ -86,6 +90,7 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         guard,
         provider,
         ttl,
+        hoist,
         Gate() if gate is None else gate,
         book,
     )

@@ -45,11 +45,22 @@ def parts(draw: Any, mark_key: str) -> Any:
 
 
 @st.composite
-def messages(draw: Any, mark_key: str) -> Any:
+def marked_lists(draw: Any, wire: Any, items: Any = None) -> Any:
+    """Parts of a message, with marks where this API puts them: in a part, or behind it."""
+    inside = wire.mark_key if wire.mark_key != "cachePoint" else ""
+    out = []
+    for part in draw(st.lists(parts(inside) if items is None else items, max_size=3)):
+        points = draw(st.integers(0, 2)) if wire.mark_key == "cachePoint" else 0
+        out += [part, *[{"cachePoint": {"type": "default"}}] * points]
+    return draw(st.sampled_from([out, out[1:]]))
+
+
+@st.composite
+def messages(draw: Any, wire: Any) -> Any:
     content = st.one_of(
         st.none(),
         st.text(max_size=8),
-        st.lists(parts(mark_key), max_size=3),
+        marked_lists(wire),
         st.lists(st.text(max_size=3)),
     )
     message = {"role": draw(st.sampled_from(["system", "user", "assistant", "tool"]))}
@@ -60,23 +71,26 @@ def messages(draw: Any, mark_key: str) -> Any:
     return shuffled(draw, message)
 
 
+def dict_of(tools: list[Any]) -> dict[str, Any]:
+    return {"toolSpec": {"name": "t", "about": tools}}
+
+
 @st.composite
 def requests(draw: Any, name: str) -> Any:
     wire: Any = DIALECTS[name]
-    some = st.lists(messages(wire.mark_key), max_size=4)
-    tools = st.lists(
-        st.dictionaries(st.sampled_from(["name", "type", wire.mark_key or "x"]), anything),
-        max_size=3,
-    )
+    some = st.lists(messages(wire), max_size=4)
+    keys = ["name", "type", "x" if wire.mark_key in ("", "cachePoint") else wire.mark_key]
+    tools = st.lists(st.dictionaries(st.sampled_from(keys), anything), max_size=3)
     body: dict[str, Any] = {wire.messages_key: draw(st.one_of(some, st.none()))}
     if name == "openai.responses":
         body["input"] = draw(st.one_of(some, st.text(max_size=5)))
         body["instructions"] = draw(st.one_of(st.none(), st.text(max_size=5)))
     if name == "anthropic.messages":
-        system = st.one_of(
-            st.none(), st.text(max_size=5), st.lists(parts(wire.mark_key), max_size=3)
-        )
-        body["system"] = draw(system)
+        body["system"] = draw(st.one_of(st.none(), st.text(max_size=5), marked_lists(wire)))
+    if name == "bedrock.converse":
+        body["system"] = draw(st.one_of(st.none(), marked_lists(wire)))
+        config = {"tools": st.one_of(st.none(), marked_lists(wire, tools.map(dict_of)))}
+        body["toolConfig"] = draw(st.fixed_dictionaries({}, optional={**config, "x": anything}))
     if draw(st.booleans()):
         body["tools"] = draw(st.one_of(tools, st.none()))
     keys = st.one_of(
@@ -117,6 +131,48 @@ def test_a_marks_place_and_value_do_not_make_another_block() -> None:
 
     assert [b.identity for b in wire.blocks(bare)] == [b.identity for b in wire.blocks(marked)]
     assert [bool(b.mark) for b in wire.blocks(marked)] == [True, False]
+
+
+def test_a_cache_point_is_the_mark_of_the_block_before_it() -> None:
+    wire = dialect("bedrock.converse")
+    point = {"cachePoint": {"type": "default"}}
+    tools = [{"toolSpec": {"name": "t"}}]
+    bare = {
+        "toolConfig": {"tools": tools},
+        "system": [{"text": "S"}],
+        "messages": [{"role": "user", "content": [{"text": "a"}, {"text": "b"}]}],
+    }
+    marked = {
+        "toolConfig": {"tools": [*tools, point]},
+        "system": [{"text": "S"}, point],
+        "messages": [{"role": "user", "content": [{"text": "a"}, point, {"text": "b"}]}],
+    }
+
+    assert [b.identity for b in wire.blocks(bare)[:4]] == [
+        b.identity for b in wire.blocks(marked)[:4]
+    ]
+    assert [bool(b.mark) for b in wire.blocks(marked)[:4]] == [True, True, True, False]
+    assert wire.tools_of(marked) == tuple(tools)
+
+
+def test_a_mark_of_a_converse_request_is_written_behind_its_block() -> None:
+    wire = dialect("bedrock.converse")
+    part = {"type": wire.text_type, "text": "S", "cachePoint": wire.mark("1h")}
+
+    body = wire.join({"modelId": "m"}, [], [part], [{"role": "user", "content": [{"text": "a"}]}])
+
+    assert body["system"] == [{"text": "S"}, {"cachePoint": {"type": "default", "ttl": "1h"}}]
+    assert body["messages"] == [{"role": "user", "content": [{"text": "a"}]}]
+
+
+def test_what_converse_says_of_tools_besides_them_stays() -> None:
+    wire = dialect("bedrock.converse")
+    body = {"toolConfig": {"tools": [{"toolSpec": {"name": "t"}}], "toolChoice": {"any": {}}}}
+
+    found = wire.split({**body, "messages": []})
+
+    assert found.rest == {"toolConfig": {"toolChoice": {"any": {}}}}
+    assert wire.join(found.rest, found.tools, [], [])["toolConfig"] == body["toolConfig"]
 
 
 def test_rendering_params_are_compared_in_one_order_whatever_the_sending_order() -> None:
@@ -170,6 +226,7 @@ def test_paths_say_where_a_block_stands() -> None:
         ({"messages": [], "tools": [{"name": "t", "input_schema": {}}]}, "anthropic.messages"),
         ({"messages": [], "tools": [TOOL]}, "openai.chat"),
         ({"messages": [], "tools": None}, "openai.chat"),
+        ({"modelId": "us.anthropic.claude-x", "messages": []}, "bedrock.converse"),
     ],
 )
 def test_a_dialect_is_guessed_from_the_shape_of_a_request(body, name) -> None:
@@ -236,6 +293,8 @@ def test_the_text_dialect_leaves_the_programs_own_messages_as_they_are() -> None
         ("openai.responses", {"type": "web_search"}, "web_search"),
         ("anthropic.messages", {"name": "search"}, "search"),
         ("anthropic.messages", {"type": "bash_20250124"}, "bash_20250124"),
+        ("bedrock.converse", {"toolSpec": {"name": "search"}}, "search"),
+        ("bedrock.converse", {"systemTool": {"name": "grounding"}}, "grounding"),
     ],
 )
 def test_tools_are_known_by_name(name, tool, called) -> None:
@@ -252,6 +311,13 @@ def test_tools_are_known_by_name(name, tool, called) -> None:
         ("anthropic.messages", {"role": "assistant"}, {"type": "text", "text": "x"}, True),
         ("anthropic.messages", {"role": "user"}, {"type": "text", "text": ""}, False),
         ("anthropic.messages", {"role": "assistant"}, {"type": "thinking"}, False),
+        ("openai.chat.control", {"role": "user"}, {"type": "text", "text": "x"}, True),
+        ("openai.chat.control", {"role": "user"}, {"type": "text", "text": ""}, False),
+        ("bedrock.converse", {"role": "user"}, {"text": "x"}, True),
+        ("bedrock.converse", {"role": "user"}, {"text": ""}, False),
+        ("bedrock.converse", {"role": "user"}, {"toolResult": {}}, True),
+        ("bedrock.converse", {"role": "user"}, {"document": {}}, False),
+        ("bedrock.converse", {"role": "assistant"}, {"reasoningContent": {}}, False),
     ],
 )
 def test_only_some_parts_can_carry_a_mark(name, message, part, may) -> None:

@@ -23,12 +23,16 @@ WIRES = [
     ("openai.chat", "gpt-4.1-mini"),
     ("openai.chat", "somebody-else"),
     ("openai.chat", "agentcache-agent"),
+    ("openai.chat.control", "claude-haiku-5-5"),
+    ("openai.chat.control", "somebody-else"),
     ("openai.chat.text", "gpt-4.1-mini"),
     ("openai.chat.text", "somebody-else"),
     ("openai.responses", "gpt-6-luna"),
     ("openai.responses", "gpt-4.1-mini"),
     ("anthropic.messages", "claude-haiku-5-5"),
     ("anthropic.messages", "somebody-else"),
+    ("bedrock.converse", "claude-haiku-5-5"),
+    ("bedrock.converse", "somebody-else"),
 ]
 every_wire = pytest.mark.parametrize(("wire", "model"), WIRES)
 NAMES = ("search", "read", "write")
@@ -61,12 +65,16 @@ def tool(wire: str, name: str) -> dict[str, Any]:
         return {**about, "input_schema": schema}
     if wire == "openai.responses":
         return {"type": "function", **about, "parameters": schema}
+    if wire == "bedrock.converse":
+        return {"toolSpec": {**about, "inputSchema": {"json": schema}}}
     return {"type": "function", "function": {**about, "parameters": schema}}
 
 
 def user(wire: str, text: str, *, as_list: bool, **more: str) -> dict[str, Any]:
     kind = dialect(wire).text_type
     content: Any = [{"type": kind, "text": text}] if as_list else text
+    if wire == "bedrock.converse":
+        content = [{"text": text}]
     return {"role": "user", "content": content, **more}
 
 
@@ -81,6 +89,10 @@ def call(wire: str, n: int, name: str, text: str) -> list[dict[str, Any]]:
             {"type": "function_call", "call_id": f"c{n}", "name": name, "arguments": dumps(given_)},
             {"type": "function_call_output", "call_id": f"c{n}", "output": text},
         ]
+    if wire == "bedrock.converse":
+        use = {"toolUse": {"toolUseId": f"c{n}", "name": name, "input": given_}}
+        result = {"toolResult": {"toolUseId": f"c{n}", "content": [{"text": text}]}}
+        return [{"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
     made = {"id": f"c{n}", "type": "function"}
     made["function"] = {"name": name, "arguments": dumps(given_)}  # type: ignore[assignment]
     return [
@@ -91,14 +103,16 @@ def call(wire: str, n: int, name: str, text: str) -> list[dict[str, Any]]:
 
 def said(wire: str, agent: dict[str, Any]) -> list[list[dict[str, Any]]]:
     """The agent's messages as they grow, turn by turn."""
-    more = {"name": "boss"} if agent["named"] and wire != "anthropic.messages" else {}
+    unnamed = ("anthropic.messages", "bedrock.converse")
+    more = {"name": "boss"} if agent["named"] and wire not in unnamed else {}
     first = user(wire, agent["opening"], as_list=agent["as_list"], **more)
     if agent["content_first"]:
         first = dict(reversed(first.items()))
     grown = [[first]]
     for n, (kind, what, how) in enumerate(agent["turns"]):
         if kind == "user":
-            reply = {"role": "assistant", "content": f"Reply {n}."}
+            text: Any = [{"text": "Reply."}] if wire == "bedrock.converse" else f"Reply {n}."
+            reply = {"role": "assistant", "content": text}
             added = [reply, user(wire, what, as_list=how)]
         else:
             added = call(wire, n, what, how)
@@ -110,6 +124,12 @@ def request(
     wire: str, model: str, system: str, messages: list[dict[str, Any]], tools: list[str]
 ) -> dict[str, Any]:
     body: dict[str, Any] = {"model": model, "temperature": 0.5}
+    if wire == "bedrock.converse":
+        body = {"modelId": model, "inferenceConfig": {"temperature": 0.5}, "messages": messages}
+        body["system"] = [{"text": system}]
+        if tools:
+            body["toolConfig"] = {"tools": [tool(wire, name) for name in tools]}
+        return json.loads(json.dumps(body))
     if wire == "anthropic.messages":
         body |= {"max_tokens": 100, "system": system, "messages": messages}
     elif wire == "openai.responses":
@@ -127,6 +147,8 @@ def requests(wire: str, model: str, agent: dict[str, Any]) -> list[dict[str, Any
 
 def parent(wire: str, model: str, **more: Any) -> Parent:
     rule = rule_for(model)
+    if rule.marks and wire == "bedrock.converse":
+        rule = rule.model_copy(update={"mark_key": "cachePoint"})
     domain = more.pop("domain", CacheDomain(rule.provider, model))
     return freeze(
         wire,
@@ -136,7 +158,7 @@ def parent(wire: str, model: str, **more: Any) -> Parent:
             "system": "You are one of a team.",
             "context": [BRIEF, NOTES],
             "tools": [tool(wire, name) for name in NAMES],
-            "params": {"model": model},
+            "params": {"modelId" if wire == "bedrock.converse" else "model": model},
             **more,
         },
     )
@@ -190,7 +212,8 @@ def test_every_text_and_tool_of_the_original_is_in_the_fork(wire, model, agent) 
 
     everything = "\x00".join(expanded(text) for text in strings(sent))
     assert [text for text in strings(body) if text not in everything] == []
-    assert all(one in sent["tools"] for one in body.get("tools", []))
+    tools_of = dialect(wire).tools_of
+    assert all(one in tools_of(sent) for one in tools_of(body))
 
 
 @every_wire

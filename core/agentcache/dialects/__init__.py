@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from agentcache.dialects.anthropic_messages import AnthropicMessages
 from agentcache.dialects.base import Dialect, Json, Parts, is_json
-from agentcache.dialects.openai_chat import OpenAIChat, OpenAIChatText
+from agentcache.dialects.bedrock_converse import BedrockConverse
+from agentcache.dialects.openai_chat import OpenAIChat, OpenAIChatControl, OpenAIChatText
 from agentcache.dialects.openai_responses import OpenAIResponses
 from agentcache.errors import OptionError
 
@@ -14,8 +15,10 @@ __all__ = ["DIALECTS", "Dialect", "Json", "Parts", "dialect", "dialect_of"]
 _ALL: Final[tuple[Dialect, ...]] = (
     OpenAIChat(),
     OpenAIChatText(),
+    OpenAIChatControl(),
     OpenAIResponses(),
     AnthropicMessages(),
+    BedrockConverse(),
 )
 DIALECTS: Final[Mapping[str, Dialect]] = {d.name: d for d in _ALL}
 
@@ -32,10 +35,12 @@ def dialect(name: str) -> Dialect:
 def dialect_of(request: Mapping[str, Any]) -> Dialect:
     """Guess a request's dialect from its shape.
 
-    `input` is Responses; a top-level `system` or `stop_sequences`, Anthropic's shape of a tool, or
-    a Claude model with `max_tokens` is Anthropic; anything else with `messages` is Chat. Raises
-    OptionError if it is none of them.
+    `modelId` or `inferenceConfig` is Bedrock Converse; `input` is Responses; a top-level `system`
+    or `stop_sequences`, Anthropic's shape of a tool, or a Claude model with `max_tokens` is
+    Anthropic; anything else with `messages` is Chat. Raises OptionError if it is none of them.
     """
+    if "modelId" in request or "inferenceConfig" in request:
+        return DIALECTS["bedrock.converse"]
     if "input" in request:
         return DIALECTS["openai.responses"]
     if "messages" not in request:

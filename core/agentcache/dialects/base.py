@@ -67,8 +67,16 @@ class Dialect(Protocol):
         """Put blocks back together: the inverse of `blocks`, byte for byte."""
         ...
 
+    def tools_of(self, request: Mapping[str, Any]) -> Sequence[Any]:
+        """The tool definitions of a request, wherever it keeps them."""
+        ...
+
     def tool_name(self, tool: Mapping[str, Any]) -> str:
         """Name of one tool definition."""
+        ...
+
+    def mark(self, ttl: str = "") -> Json:
+        """The value of a mark; `ttl` names a lifetime that is not the provider's default."""
         ...
 
     def allow(self, names: Sequence[str], mode: Literal["auto", "required"] = "auto") -> Json:
@@ -114,6 +122,15 @@ class BlockCutter(ABC):
     @abstractmethod
     def markable(self, message: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
         """Whether a part may carry a mark."""
+
+    def tools_of(self, request: Mapping[str, Any]) -> Sequence[Any]:
+        """The tool definitions of a request, wherever it keeps them."""
+        return request.get("tools") or ()
+
+    def mark(self, ttl: str = "") -> Json:
+        """The value of a mark; `ttl` names a lifetime that is not the provider's default."""
+        kind = {"type": "ephemeral"} if self.mark_key == "cache_control" else {"mode": "explicit"}
+        return {**kind, "ttl": ttl} if ttl else kind
 
     def blocks(self, request: Mapping[str, Any]) -> tuple[Block, ...]:
         """Cut a request into blocks, in the order the provider hashes them."""

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from agentcache.dialects.base import BlockCutter, Json, Parts, is_json, role_of
 
-__all__ = ["OpenAIChat", "OpenAIChatText", "texts_of"]
+__all__ = ["OpenAIChat", "OpenAIChatControl", "OpenAIChatText", "texts_of"]
 
 _SYSTEM_ROLES = ("system", "developer")
 
@@ -69,6 +69,22 @@ class OpenAIChat(BlockCutter):
     def markable(self, message: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
         """Assistant messages cannot carry a mark (OpenAI prompt caching guide, 2026-09)."""
         return message.get("role") != "assistant" and bool(part)
+
+
+class OpenAIChatControl(OpenAIChat):
+    """Dialect `openai.chat.control`: Chat messages whose parts carry Anthropic's mark.
+
+    Spoken by what passes such marks on to the provider: LiteLLM, OpenRouter. Shared context stands
+    in the system message, as in `anthropic.messages`.
+    """
+
+    name = "openai.chat.control"
+    mark_key = "cache_control"
+    context_in: Literal["system", "user"] = "system"
+
+    def markable(self, message: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
+        """Empty text cannot carry a mark (Anthropic prompt caching, 2026)."""
+        return super().markable(message, part) and part.get("text") != ""
 
 
 class OpenAIChatText(OpenAIChat):

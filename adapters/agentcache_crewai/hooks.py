@@ -1,0 +1,197 @@
+"""The methods of CrewAI's model classes in which a request, a first event or usage can be seen."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from agentcache.dialects.base import is_json, is_list
+from agentcache.usage import Usage
+from agentcache_crewai.turns import Stand, turn_of
+from agentcache_crewai.wires import Seam
+
+__all__ = ["FRAMEWORK_KEYS", "Hooks", "without_flags"]
+
+FRAMEWORK_KEYS: Final = ("cache_breakpoint",)
+"""Keys CrewAI puts on messages for itself; some of its classes leak them onto the wire."""
+
+_OTHER_API: Final = (
+    "other_api: CrewAI changed to the Responses API in mid-run, as this model is served nowhere "
+    'else. Give it LLM(api="responses"), or unwrap and wrap again'
+)
+
+
+class Hooks:
+    """Overrides in which a turn's request is written anew, and its answer's usage is read."""
+
+    _agentcache: Stand
+
+    def _prepare_completion_params(self, *args: Any, **kwargs: Any) -> Any:
+        inner: Any = super()
+        params = without_flags(inner._prepare_completion_params(*args, **kwargs))
+        return _forked(self, "completion", params)
+
+    def _prepare_responses_params(self, *args: Any, **kwargs: Any) -> Any:
+        inner: Any = super()
+        return _forked(self, "responses", inner._prepare_responses_params(*args, **kwargs))
+
+    def _get_sync_client(self) -> Any:
+        inner: Any = super()
+        return _client_of(self, inner._get_sync_client())
+
+    async def _ensure_async_client(self) -> Any:
+        inner: Any = super()
+        return _client_of(self, await inner._ensure_async_client())
+
+    def _emit_stream_chunk_event(self, *args: Any, **kwargs: Any) -> Any:
+        inner: Any = super()
+        turn = turn_of(self)
+        if turn is not None:
+            turn.event()
+        return inner._emit_stream_chunk_event(*args, **kwargs)
+
+    def _extract_openai_token_usage(self, response: Any) -> Any:
+        inner: Any = super()
+        _note_usage(self, response, getattr(response, "usage", None))
+        return inner._extract_openai_token_usage(response)
+
+    def _extract_responses_token_usage(self, response: Any) -> Any:
+        inner: Any = super()
+        _note_usage(self, response, getattr(response, "usage", None))
+        return inner._extract_responses_token_usage(response)
+
+    def _extract_anthropic_token_usage(self, response: Any) -> Any:
+        inner: Any = super()
+        _note_usage(self, response, getattr(response, "usage", None))
+        return inner._extract_anthropic_token_usage(response)
+
+    def _extract_azure_token_usage(self, response: Any) -> Any:
+        inner: Any = super()
+        _note_usage(self, response, getattr(response, "usage", None))
+        return inner._extract_azure_token_usage(response)
+
+    def _extract_token_usage(self, response: Any) -> Any:
+        inner: Any = super()
+        found = inner._extract_token_usage(response)
+        said = getattr(getattr(response, "usage_metadata", None), "cached_content_token_count", 0)
+        if said is None and is_json(found):  # CrewAI reads "not said" as zero
+            turn = turn_of(self)
+            if turn is not None:
+                turn.usage = _crewai_usage({**found, "cached_prompt_tokens": None})
+        return found
+
+    def _track_token_usage_internal(self, usage_data: Any) -> None:
+        """Count on this fork alone, and on the original for whoever reads the total there."""
+        inner: Any = super()
+        turn = turn_of(self)
+        if turn is not None and turn.usage.input_tokens is None:
+            turn.usage = _usage_in(_dumped(usage_data))
+        inner._track_token_usage_internal(usage_data)
+        original: Any = self._agentcache.original
+        original._track_token_usage_internal(usage_data)
+
+
+def without_flags(params: Any) -> Any:
+    """Drop CrewAI's own keys from messages, in a copy: LiteLLM would send them on."""
+    messages: Any = params.get("messages") if is_json(params) else None
+    if not is_list(messages) or not any(k in m for m in messages for k in FRAMEWORK_KEYS):
+        return params
+    plain = [{k: v for k, v in m.items() if k not in FRAMEWORK_KEYS} for m in messages]
+    return {**params, "messages": plain}
+
+
+def _forked(llm: object, seam: Seam, params: dict[str, Any]) -> Any:
+    """The request as it goes out; the very arguments the class made, if it cannot be a fork."""
+    turn = turn_of(llm)
+    if turn is None:
+        return params
+    wire = turn.stand.wire
+    if wire.seam == "call":
+        return params
+    if wire.seam != seam:
+        turn.pass_through(_OTHER_API)
+        return params
+    sent = turn.rewritten(wire.body(params, offered=turn.offered))
+    forked = turn.rewrite is not None and turn.rewrite.forked
+    return wire.arguments(sent, params) if forked else params
+
+
+def _client_of(llm: object, client: Any) -> Any:
+    turn = turn_of(llm)
+    if turn is None or turn.stand.wire.seam != "converse" or client is None:
+        return client
+    return _ConverseClient(client, llm)
+
+
+class _ConverseClient:
+    """An AWS client whose requests are forked on their way out; in all else the client itself."""
+
+    def __init__(self, client: Any, llm: object) -> None:
+        self._client = client
+        self._llm = llm
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def converse(self, **request: Any) -> Any:
+        return self._client.converse(**_forked(self._llm, "converse", request))
+
+    def converse_stream(self, **request: Any) -> Any:
+        return self._client.converse_stream(**_forked(self._llm, "converse", request))
+
+    def count_tokens(self, **request: Any) -> Any:
+        asked = request["input"]["converse"]
+        sent = _forked(self._llm, "converse", {"modelId": request["modelId"], **asked})
+        counted = {k: v for k, v in sent.items() if k != "modelId"}
+        return self._client.count_tokens(**{**request, "input": {"converse": counted}})
+
+
+def _note_usage(llm: object, response: Any, usage: Any) -> None:
+    turn, said = turn_of(llm), _dumped(usage)
+    if turn is not None and said:
+        turn.usage = Usage.from_payload(said)
+        ledger = turn.stand.attachment.ledger
+        ledger.answered(
+            str(getattr(response, "id", None) or ""),
+            str(getattr(response, "system_fingerprint", None) or ""),
+        )
+
+
+def _dumped(usage: Any) -> dict[str, Any]:
+    """An SDK's usage object as the JSON it came as."""
+    if is_json(usage):
+        return usage
+    for name in ("model_dump", "as_dict"):
+        dump: Callable[[], Any] | None = getattr(usage, name, None)
+        if callable(dump):
+            return dict(dump())
+    return {}
+
+
+def _usage_in(data: Mapping[str, Any]) -> Usage:
+    """CrewAI's own counters, or a provider's that CrewAI hands on as they came."""
+    if "inputTokens" in data:
+        return _converse_usage(data)
+    if "prompt_token_count" in data or "cached_prompt_tokens" in data:
+        return _crewai_usage(data)
+    return Usage.from_payload(data)
+
+
+def _converse_usage(data: Mapping[str, Any]) -> Usage:
+    """Bedrock's counters: `inputTokens` are those neither read from nor written to a cache."""
+    read, write = (_count(data, f"cache{kind}InputTokens") for kind in ("Read", "Write"))
+    fresh = _count(data, "inputTokens")
+    total = None if fresh is None else fresh + (read or 0) + (write or 0)
+    return Usage(total, read, write, _count(data, "outputTokens"))
+
+
+def _crewai_usage(data: Mapping[str, Any]) -> Usage:
+    """CrewAI's own counters, all a model class without a known wire gives."""
+    return Usage(
+        _count(data, "prompt_tokens", "input_tokens", "prompt_token_count"),
+        _count(data, "cached_prompt_tokens", "cached_tokens"),
+        _count(data, "cache_creation_tokens"),
+        _count(data, "completion_tokens", "output_tokens"),
+    )
+
+
+def _count(data: Mapping[str, Any], *names: str) -> int | None:
+    return next((int(data[n]) for n in names if isinstance(data.get(n), int)), None)

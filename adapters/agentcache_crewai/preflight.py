@@ -1,0 +1,98 @@
+"""CrewAI's count before a call: of the request that will be sent, or answered without asking.
+
+Since crewai 1.15.29 every call, and every tool result, is first compared with the context window.
+On OpenAI, Anthropic and Bedrock that asks the provider: one round trip more for each.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from agentcache.blocks import estimate_tokens
+from agentcache.dialects.base import is_json, is_list
+from agentcache.dialects.openai_chat import texts_of
+from agentcache_crewai.turns import Stand, Turn, previewing, turn_of
+
+__all__ = ["counted", "fits", "is_short"]
+
+_MARGIN: Final = 0.2
+_RESULT_SHARE: Final = 0.25
+"""The share of the window from which CrewAI defers a tool's result."""
+
+
+def counted(
+    llm: Any,
+    ask: Callable[..., Any],
+    messages: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> int:
+    """Count the request that will be sent; a bare text, such as a tool result, as it is."""
+    stand: Stand = llm._agentcache
+    if turn_of(llm) is not None or not is_list(messages):
+        return int(ask(messages, *args, **kwargs))
+    tools = args[0] if args else kwargs.get("tools")
+    if stand.wire.spoken(stand.fork.session.parent.rule) == "openai.chat":
+        # OpenAI counts Chat requests as Responses, which CrewAI makes of plain messages.
+        turn = _previewed(llm, stand, messages, tools)
+        if turn is None or turn.rewrite is None:
+            return int(ask(messages, *args, **kwargs))
+        sent = turn.rewrite.request
+        return int(ask([_plain(m) for m in sent["messages"]], sent.get("tools"), *args[1:]))
+    with previewing(llm, stand, messages) as turn:
+        turn.offered = bool(tools)
+        return int(ask(messages, *args, **kwargs))
+
+
+def fits(llm: Any, messages: Any, tools: Any) -> bool | None:
+    """Whether a request fits the context window, where an estimate is sure of it."""
+    stand: Stand = llm._agentcache
+    if not _local(stand) or not is_list(messages):
+        return None
+    turn = _previewed(llm, stand, messages, tools)
+    if turn is None or turn.rewrite is None:
+        return None
+    tokens = sum(p.weight for p in turn.rewrite.sent) * _scale(stand)
+    window = llm.get_context_window_size()
+    return None if abs(tokens - window) <= _MARGIN * window else tokens < window
+
+
+def is_short(llm: Any, text: str) -> int | None:
+    """Estimated tokens of a tool's result that is surely short enough to be kept as it is."""
+    stand: Stand = llm._agentcache
+    if not _local(stand):
+        return None
+    tokens = round(estimate_tokens(text) * _scale(stand))
+    limit = llm.get_context_window_size() * _RESULT_SHARE
+    return tokens if tokens < (1 - _MARGIN) * limit else None
+
+
+def _local(stand: Stand) -> bool:
+    return getattr(stand.attachment.options, "preflight", "ask") == "local"
+
+
+def _previewed(llm: Any, stand: Stand, messages: list[Any], tools: Any) -> Turn | None:
+    """The turn of a request that is built, and not sent; None where the class cannot build it."""
+    with previewing(llm, stand, messages) as turn:
+        turn.offered = bool(tools)
+        body = stand.wire.request(llm, messages, tools)
+        if turn.rewrite is None:
+            turn.rewritten(body)
+        return turn
+
+
+def _scale(stand: Stand) -> float:
+    """What the provider last counted for this model, over what we had estimated."""
+    session = stand.fork.session.affinity_id
+    for call in reversed(stand.attachment.ledger.calls):
+        estimated = sum(p.weight for p in call.sent)
+        if call.session == session and call.usage.input_tokens and estimated:
+            return call.usage.input_tokens / estimated
+    return 1.0
+
+
+def _plain(message: Any) -> Any:
+    """A message whose texts are one text, as CrewAI's own are."""
+    content: Any = message.get("content") if is_json(message) else None
+    if not is_list(content) or not all(is_json(p) and p.get("type") == "text" for p in content):
+        return message
+    return {**message, "content": "\n\n".join(texts_of(content))}

@@ -1,0 +1,86 @@
+"""What follows from a parent, worked out once for all the calls that stand on it."""
+
+from dataclasses import dataclass
+
+from agentcache.blocks import Weights
+from agentcache.dialects import Json
+from agentcache.parent import Parent, tool_text
+from agentcache.trunks import Path
+
+__all__ = ["Standing"]
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A parent and what follows from it.
+
+    `path` are the branch's texts; `trunk` the identities of its blocks; `keys` name its prefix to
+    the gate, after those of the shorter trunks it grew from. `why_not` says why forking from it
+    cannot pay, or is empty.
+    """
+
+    parent: Parent
+    path: Path
+    keys: tuple[Key, ...]
+    trunk: tuple[str, ...]
+    tokens: int
+    names: tuple[str, ...]
+    tools: frozenset[str]
+    why_not: str
+
+    @classmethod
+    def of(
+        cls, parent: Parent, weigh: Weights, below: "Standing | None" = None, path: Path = ()
+    ) -> "Standing":
+        """Work it out; `below` is the shorter trunk that it grew from, if it did."""
+        blocks = [b for b in parent.blocks() if b.section != "params"]
+        tokens = sum(weigh(b.json) for b in blocks)
+        return cls(
+            parent,
+            path,
+            _keys(parent, tokens, below),
+            tuple(b.identity for b in blocks),
+            tokens,
+            parent.tool_names,
+            frozenset(parent.tools),
+            _why_not(parent, tokens),
+        )
+
+    def holds(self, tool: Json) -> bool:
+        """Whether the union has this very tool, or one whose description may differ."""
+        name = self.parent.dialect.tool_name(tool)
+        if name in self.parent.canonical and name in self.names:
+            return True
+        return tool_text(self.parent.dialect, tool) in self.tools
+
+
+def _keys(parent: Parent, tokens: int, below: Standing | None) -> tuple[Key, ...]:
+    """The gate's keys: one for each prefix that is worth waiting for, the shortest first.
+
+    A slot holds one prompt: its forks go in turn, whatever they stand on. And where the longest
+    common prefix is read, a growth shorter than the minimum is not worth a wait.
+    """
+    own = (f"{parent.domain}{parent.domain.organisation}", parent.digest())
+    if below is None:
+        return (own,)
+    rule = parent.rule
+    small = rule.matching != "breakpoint" and tokens - below.tokens < rule.min_tokens
+    return below.keys if small or rule.placement == "in_turn" else (*below.keys, own)
+
+
+def _why_not(parent: Parent, tokens: int) -> str:
+    rule = parent.rule
+    if rule.matching == "none":
+        return f"no_cache: {rule.name}"
+    if rule.matching == "breakpoint" and not parent.mark:
+        return f"no_mark: {rule.name} reads only what is marked; this model class sends no marks"
+    if rule.matching == "breakpoint" and not (parent.system or parent.context):
+        return "no_mark: the shared part has no text to carry a mark. Pass system= or context="
+    if tokens < max(rule.min_tokens, 1):
+        return (
+            f"below_minimum: the shared part is about {tokens:,} tokens, "
+            f"{rule.name} caches from {rule.min_tokens:,}"
+        )
+    return ""

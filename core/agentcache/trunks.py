@@ -1,0 +1,178 @@
+"""Trunks: what the conversations of one session stand on, as a tree that only grows.
+
+The root is the frozen parent. A text that several conversations carry verbatim becomes a branch,
+and a conversation stands on the branch whose texts it carries itself: nobody is shown a text that
+was not in its own request, and everybody on a branch starts with the same bytes.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from agentcache.blocks import Weights
+from agentcache.hoist import MIN_TOKENS, pays, shared_texts
+from agentcache.layout import cut_at, found_in
+from agentcache.rules import Rule
+
+__all__ = ["Path", "Trunks"]
+
+_ROOM: Final = 128
+_SPEAKERS: Final = 8
+
+Path = tuple[str, ...]
+"""Texts from the root to a branch, in the order they stand on the wire."""
+
+
+@dataclass(eq=False, slots=True)
+class _Branch:
+    """A place in the tree; `score` is the tokens that its last text saves those who carry it."""
+
+    path: Path
+    score: int = 0
+    children: "dict[str, _Branch]" = field(default_factory=dict[str, "_Branch"])
+
+    def grown(self, text: str, score: int) -> "_Branch":
+        """The child for one more text, made if there is none."""
+        child = self.children.setdefault(text, _Branch((*self.path, text)))
+        child.score = max(child.score, score)
+        return child
+
+
+@dataclass(slots=True)
+class _Expected:
+    """A text that some conversations will carry: how many, and those that began already."""
+
+    uses: int
+    begun: set[bytes] = field(default_factory=set[bytes])
+
+    def left(self, talk: bytes) -> int:
+        """How many conversations will still carry it, this one included."""
+        return self.uses - len(self.begun - {talk})
+
+
+class Trunks:
+    """Branches of one session's parent, for texts worth sharing under its rule."""
+
+    def __init__(self, rule: Rule, weigh: Weights) -> None:
+        """Start with a root and nothing else."""
+        self._rule = rule
+        self._weigh = weigh
+        self._root = _Branch(())
+        self._expected: dict[str, _Expected] = {}
+        self._texts: dict[str, None] = {}
+        self._heard: dict[str, tuple[str, ...]] = {}
+        self._lock = threading.RLock()
+
+    def learn(self, talks: Iterable[Sequence[str]], known: Sequence[str] = ()) -> dict[str, int]:
+        """Grow branches for what these conversations, each a list of its texts, carry in common.
+
+        `known` are texts that all of them read in any case, so that they need no branch. Returns
+        how many conversations carry each text that is shared from now on and was not before.
+        """
+        every = [tuple(talk) for talk in talks]
+        with self._lock:
+            had = (*known, *self._texts)
+            news = shared_texts(
+                [[piece for t in talk for piece in cut_at(t, had)] for talk in every]
+            )
+            self._texts.update(dict.fromkeys(news))
+            grown: dict[str, int] = {}
+            self._grow(self._root, [set(found_in(t, self._texts)) for t in every], grown)
+            self._forget()
+            return grown
+
+    def expect(self, text: str, uses: int) -> None:
+        """Say that `uses` conversations will carry this text verbatim, counted from now on."""
+        with self._lock:
+            if text not in self._texts and self._pays(text, uses):
+                self._texts[text] = None
+                self._expected[text] = _Expected(uses)
+                self._forget()
+
+    def hear(self, speaker: str, texts: Sequence[str], known: Sequence[str] = ()) -> None:
+        """Learn from a conversation as it begins: what different speakers carry is shared next.
+
+        What one speaker repeats is its own; it gains nothing from standing in front.
+        """
+        with self._lock:
+            had = (*known, *self._texts)
+            rest = tuple(piece for text in texts for piece in cut_at(text, had))
+            self._heard.pop(speaker, None)
+            while len(self._heard) >= _SPEAKERS:
+                del self._heard[next(iter(self._heard))]
+            self._heard[speaker] = tuple(piece for piece in rest if len(piece) >= MIN_TOKENS)
+            if len(self._heard) > 1 and self._heard[speaker]:
+                self.learn(self._heard.values(), known)
+
+    def path(self, texts: Sequence[str], talk: bytes) -> Path:
+        """The branch that a conversation stands on; `talk` tells it from others.
+
+        It grows by what is expected of others too.
+        """
+        with self._lock:
+            found = dict.fromkeys(found_in(texts, self._texts))
+            branch = self._root
+            while found:
+                text = self._next(branch, found, talk)
+                if text is None:
+                    break
+                del found[text]
+                branch = branch.grown(text, self._score(text, 0))
+            for text in branch.path:
+                if text in self._expected:
+                    self._expected[text].begun.add(talk)
+            return branch.path
+
+    def _next(self, branch: _Branch, found: Iterable[str], talk: bytes) -> str | None:
+        here = [text for text in found if text in branch.children]
+        if here:
+            return max(here, key=lambda text: branch.children[text].score)
+        return next((text for text in found if self._awaited(text, talk)), None)
+
+    def _score(self, text: str, uses: int) -> int:
+        expected = self._expected.get(text)
+        return self._weigh(text) * max(uses, expected.uses if expected else 0)
+
+    def _awaited(self, text: str, talk: bytes) -> bool:
+        expected = self._expected.get(text)
+        return expected is not None and self._pays(text, expected.left(talk))
+
+    def _pays(self, text: str, uses: int) -> bool:
+        return len(text) >= MIN_TOKENS and pays(self._rule, self._weigh(text), uses)
+
+    def _grow(self, branch: _Branch, carried: list[set[str]], grown: dict[str, int]) -> None:
+        """Split a group of conversations by the text that is worth most to them, then on."""
+        rest = carried
+        while True:
+            counts = Counter(t for found in rest for t in found)
+            worthy = [
+                text
+                for text in self._texts  # in the order found: no set decides
+                if (text in branch.children and counts[text])
+                or (counts[text] > 1 and self._pays(text, counts[text]))
+            ]
+            if not worthy:
+                return
+            text = max(worthy, key=lambda one: self._weigh(one) * counts[one])
+            if text not in branch.children:
+                grown[text] = grown.get(text, 0) + counts[text]
+            taken = [found - {text} for found in rest if text in found]
+            rest = [found for found in rest if text not in found]
+            child = branch.grown(text, self._weigh(text) * counts[text])
+            self._grow(child, taken, grown)
+
+    def _forget(self) -> None:
+        """Drop the oldest texts, and their branches, so that a long life does not fill memory."""
+        while len(self._texts) > _ROOM:
+            oldest = next(iter(self._texts))
+            del self._texts[oldest]
+            self._expected.pop(oldest, None)
+            _prune(self._root, oldest)
+
+
+def _prune(branch: _Branch, text: str) -> None:
+    branch.children.pop(text, None)
+    for child in branch.children.values():
+        _prune(child, text)
