@@ -1,82 +1,87 @@
-"""Measure what agentcache costs: `python benchmarks/run.py [--json FILE]`.
+"""Measure what agentcache costs: `python benchmarks/run.py [--only NAME] [--json FILE]`.
 
-A benchmark is a function that returns rows; add it to BENCHMARKS.
+A benchmark is a function that returns rows; add it to BENCHMARKS. Times are only ever compared
+within one run.
 """
 
 import argparse
 import json
+import os
 import platform
-import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from importlib.metadata import distributions
 from pathlib import Path
 
-RUNS = 7
+from forking import forking
+from importing import import_time
+from kickoff import kickoff
+from memory import memory
+from rows import Row, SkippedError
+
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "import": import_time,
+    "fork": forking,
+    "memory": memory,
+    "kickoff": kickoff,
+}
+_PACKAGES = ("agentcache", "anthropic", "crewai", "openai", "pydantic")
+_MET = {True: "met", False: "NOT MET", None: ""}
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One number: `value_ms`, the median of `runs`, beside what it is compared with."""
-
-    name: str
-    value_ms: float
-    baseline: str
-    baseline_ms: float
-    runs: int = RUNS
-
-    @property
-    def ratio(self) -> float:
-        """Times slower than the baseline."""
-        return self.value_ms / self.baseline_ms
+def _header() -> str:
+    columns = f"{'benchmark':<40}{'value':>10}    {'compared with':<18}{'':>9}{'ratio':>9}"
+    return f"{columns}  {'target':<10}"
 
 
-def _elapsed_ms(code: str) -> float:
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True)
-    return (time.perf_counter() - start) * 1000
+def _line(row: Row) -> str:
+    value = f"{row.name:<40}{row.value:>10.2f} {row.unit:<2}"
+    baseline = f"{row.baseline:<18}{row.baseline_value:>9.2f}{row.ratio:>8.2f}x"
+    return f"{value} {baseline}  {row.target:<10}{_MET[row.met]}".rstrip()
 
 
-def import_time() -> list[Row]:
-    """Time a fresh process that only imports agentcache against one that does nothing."""
-    codes = {"pass": "pass", "agentcache": "import agentcache"}
-    for code in codes.values():  # the first run compiles and fills the disk cache
-        _elapsed_ms(code)
-    # In turn, so that a slow moment of the machine falls on both.
-    turns = [{name: _elapsed_ms(code) for name, code in codes.items()} for _ in range(RUNS)]
-    median_ms = {name: statistics.median(turn[name] for turn in turns) for name in codes}
-    return [Row("import agentcache", median_ms["agentcache"], "python -c pass", median_ms["pass"])]
+def _versions() -> dict[str, str]:
+    installed = {found.name: found.version for found in distributions()}
+    return {name: installed[name] for name in _PACKAGES if name in installed}
 
 
-BENCHMARKS: list[Callable[[], list[Row]]] = [import_time]
-
-
-def _print_table(rows: list[Row]) -> None:
-    print(f"{'benchmark':<24}{'ms':>10}  {'compared with':<24}{'ms':>10}{'ratio':>8}")
-    for row in rows:
-        print(
-            f"{row.name:<24}{row.value_ms:>10.1f}  "
-            f"{row.baseline:<24}{row.baseline_ms:>10.1f}{row.ratio:>7.2f}x"
-        )
-
-
-def _write_json(path: Path, rows: list[Row]) -> None:
-    results = [{**asdict(row), "ratio": row.ratio} for row in rows]
-    machine = {"python": platform.python_version(), "system": platform.system()}
-    path.write_text(json.dumps({**machine, "results": results}, indent=2) + "\n", encoding="utf-8")
+def _write_json(path: Path, rows: list[Row], skipped: dict[str, str]) -> None:
+    extra = [{"ratio": row.ratio, "target": row.target, "met": row.met} for row in rows]
+    found = {
+        "machine": {
+            "system": platform.system(),
+            "architecture": platform.machine(),
+            "processors": os.cpu_count(),
+        },
+        "python": platform.python_version(),
+        "versions": _versions(),
+        "results": [{**asdict(row), **more} for row, more in zip(rows, extra, strict=True)],
+        "skipped": skipped,
+    }
+    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print(f"Numbers: {path}")
 
 
 def main() -> None:
-    """Run every benchmark; print a table and, if asked, write JSON."""
+    """Run the benchmarks; print a table and, if asked, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=BENCHMARKS, action="append", help="run just this one")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers here")
     arguments = parser.parse_args()
-    rows = [row for benchmark in BENCHMARKS for row in benchmark()]
-    _print_table(rows)
+    rows: list[Row] = []
+    skipped: dict[str, str] = {}
+    print(_header(), flush=True)
+    for name in arguments.only or BENCHMARKS:
+        try:
+            found = BENCHMARKS[name]()
+        except SkippedError as reason:
+            skipped[name] = str(reason)
+            print(f"{name}: skipped. {reason}", flush=True)
+            continue
+        print(*map(_line, found), sep="\n", flush=True)
+        rows += found
     if arguments.json:
-        _write_json(arguments.json, rows)
+        _write_json(arguments.json, rows, skipped)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final, cast
 
 from crewai import LLM, BaseLLM
-from pydantic import BaseModel, PrivateAttr
+from pydantic import PrivateAttr
 
 from agentcache.allow import foreign_tools, refusal_text
 from agentcache.dialects.base import is_list
@@ -114,14 +114,22 @@ class CountingForkMixin(ForkMixin):
 
 def forked_copy(llm: BaseLLM, stand: Stand) -> BaseLLM:
     """Return a copy of the model, of a subclass of its own class, that sends forks."""
-    # CrewAI's own copy of a LiteLLM model builds a new one, without its timeout.
-    twin: Any = BaseModel.__copy__(llm) if isinstance(llm, LLM) else copy.copy(llm)
+    # CrewAI's own copy of a LiteLLM model builds a new one, and loses its timeout.
+    twin: Any = _shallow(llm) if isinstance(llm, LLM) else copy.copy(llm)
     return cast("BaseLLM", _restate(twin, _forked_class(type(llm)), stand))
 
 
 def stand_of(llm: object) -> Stand | None:
     """The stand of a forked model; None for any other object."""
     return llm._agentcache if isinstance(llm, ForkMixin) else None  # pyright: ignore[reportPrivateUsage]
+
+
+def _shallow(llm: BaseLLM) -> Any:
+    """Copy as pydantic does; its own way asks `LLM` for a new one, which wants arguments."""
+    twin = object.__new__(type(llm))
+    for name in ("__dict__", *(f"__pydantic_{n}__" for n in ("private", "fields_set", "extra"))):
+        object.__setattr__(twin, name, copy.copy(getattr(llm, name)))
+    return twin
 
 
 def _restate(twin: Any, cls: type, stand: Stand) -> Any:

@@ -16,6 +16,9 @@ from agentcache_crewai.wires import PROBE, Seam, Wire, loaded, takes_tools
 __all__ = ["speaker_of", "wire_of"]
 
 _BY_NAME: Final = ("openai", "anthropic", "claude")
+_LITELLM_OPENAI: Final = ("openai", "azure")
+_LITELLM_MARKS: Final = ("anthropic", "bedrock")
+"""Providers for which LiteLLM was seen to turn `cache_control` into a mark (1.88.6, on the wire)."""
 _PLACEHOLDER: Final = {"role": "user", "content": "."}
 """CrewAI puts it first for Claude on LiteLLM, whose system message would be first otherwise."""
 
@@ -220,10 +223,20 @@ class _LiteLLM(_Native):
     lacks: tuple[str, ...] = ("the first event of a stream (parallel forks wait for its end)",)
     extra: str = "extra_body"
 
+    def rule(self, llm: BaseLLM, provider: str | None) -> Rule:
+        """The caching rule, less what LiteLLM is not known to hand on to this provider."""
+        rule = rule_of(llm, self.route(llm), provider)
+        prefix = _prefix(llm) or rule.provider
+        if prefix in _LITELLM_OPENAI:
+            return rule
+        marks = prefix in _LITELLM_MARKS and rule.takes_mark("cache_control")
+        none = tuple(word for word in rule.restrict if word == "none")
+        update = {"marks": marks, "mark_key": "cache_control" if marks else "", "restrict": none}
+        return rule.model_copy(update={**NOT_TAKEN, **update})
+
     def route(self, llm: Any) -> str:
         """The prefix of the model's name, where it is not one whose models tell it themselves."""
-        prefix = str(llm.model).rpartition("/")[0].partition("/")[0]
-        return "" if prefix in _BY_NAME else prefix
+        return "" if _prefix(llm) in _BY_NAME else _prefix(llm)
 
     def tools(self, llm: Any, schemas: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """CrewAI's tool schemas, as they are."""
@@ -245,13 +258,15 @@ class _LiteLLM(_Native):
         return {**params, "messages": messages[1:]}
 
     def arguments(self, body: dict[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-        """What OpenAI's older SDKs do not name would be dropped by LiteLLM."""
-        fields = ("prompt_cache_options", "prompt_cache_key", "prompt_cache_retention")
-        extra = {k: body[k] for k in fields if k in body and k not in params}
+        """What LiteLLM does not know, or takes for a mistake, goes past it."""
+        known = {*params, "messages", "tools"}
+        if isinstance(body.get("tool_choice"), str):
+            known.add("tool_choice")
+        extra = {k: v for k, v in body.items() if k not in known}
         if not extra:
             return body
         more: dict[str, Any] = {**(params.get(self.extra) or {}), **extra}
-        return {**{k: v for k, v in body.items() if k not in extra}, self.extra: more}
+        return {**{k: v for k, v in body.items() if k in known}, self.extra: more}
 
 
 _CHAT: Final = _Native()
@@ -287,6 +302,11 @@ def _api_of(llm: Any) -> str:
     """OpenAI's API that is used, which may change once a model was refused by the other one."""
     effective = getattr(llm, "_effective_api", None)
     return str(effective() if callable(effective) else getattr(llm, "api", ""))
+
+
+def _prefix(llm: Any) -> str:
+    """The provider that a LiteLLM model's name begins with."""
+    return str(llm.model).rpartition("/")[0].partition("/")[0]
 
 
 def _as_dict(tool: Any) -> dict[str, Any]:

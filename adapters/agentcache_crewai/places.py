@@ -1,19 +1,27 @@
 """Where a crew keeps its models: found, replaced, and put back."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from crewai import Agent, BaseLLM, Crew, Process
+from crewai import Agent, BaseLLM, Crew, Flow, Process
+from crewai.lite_agent import LiteAgent
 from crewai.utilities.llm_utils import create_llm
 
 from agentcache.errors import UnknownObjectError
+from agentcache_crewai.asides import put_back_asides
 from agentcache_crewai.forked import stand_of
 from agentcache_crewai.native import wire_of
 from agentcache_crewai.tools import Conversation, conversations, late_tools
 from agentcache_crewai.wires import Wire
 
 __all__ = ["Place", "holders", "places", "put", "put_back"]
+
+_WRAP_THE_CREW = "Wrap the Crew that holds it."
+_WRAP_WHAT_RUNS = (
+    "A Flow makes its crews while it runs: wrap each Crew or Agent where it is made, and those "
+    "after the first with session=agentcache.session(first)."
+)
 
 
 @dataclass(slots=True)
@@ -47,7 +55,7 @@ class Place:
 
 def holders(x: object) -> Iterator[tuple[Any, str]]:
     """Attributes of a Crew or an Agent that hold a model, or may hold one later."""
-    if isinstance(x, Agent):
+    if isinstance(x, Agent | LiteAgent):
         yield x, "llm"
     elif isinstance(x, Crew):
         for agent in x.agents:
@@ -58,7 +66,7 @@ def holders(x: object) -> Iterator[tuple[Any, str]]:
     else:
         raise UnknownObjectError(
             f"agentcache wraps crewai's Crew and Agent, not {type(x).__qualname__} ({x!r:.80}). "
-            "Wrap the Crew that holds it."
+            + (_WRAP_WHAT_RUNS if isinstance(x, Flow) else _WRAP_THE_CREW)
         )
 
 
@@ -78,6 +86,8 @@ def places(x: object) -> Iterator[Place]:
         names[name] = names.get(name, 0) + 1
         label = name if names[name] == 1 else f"{name} ({names[name]})"
         talks = conversations(holder, crew)
+        if isinstance(holder, LiteAgent):  # its tools stand in its prompt
+            talks = [replace(talk, tools=()) for talk in talks]
         yield Place(holder, attribute, label, value, wire_of(value), talks)
 
 
@@ -99,8 +109,4 @@ def put_back(x: object) -> None:
         stand = stand_of(getattr(holder, attribute, None))
         if stand is not None:
             put(holder, attribute, stand.before if attribute == "manager_llm" else stand.original)
-        for memory in (getattr(holder, "memory", None), getattr(holder, "_memory", None)):
-            for slot in ("llm", "_llm_instance"):
-                kept = stand_of(getattr(memory, slot, None))
-                if kept is not None:
-                    setattr(memory, slot, kept.original)
+    put_back_asides(x)

@@ -1,6 +1,7 @@
 """Which conversations a crew will have, and which tools each can put on the wire."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -57,27 +58,48 @@ def late_tools() -> list[Schema]:
 
 
 def _with(holder: Any, crew: Crew | None, task: Task | None, tools: Any) -> Conversation:
-    mine = [*(tools or ()), *_added(holder, crew)]
+    mine = [*(tools or ()), *_added(holder, crew, task)]
     text = "" if task is None else f"{task.description}\n{task.expected_output}"
     return Conversation(_system(holder), text, tuple(_schemas(mine)))
 
 
-def _added(holder: Any, crew: Crew | None) -> Iterator[Any]:
-    """What CrewAI adds to a holder's own tools."""
-    if crew is None:
-        return
-    coworkers = [agent for agent in crew.agents if agent is not crew.manager_agent]
-    manages = holder is crew or holder is crew.manager_agent
-    delegates = getattr(holder, "allow_delegation", False) and len(coworkers) > 1
-    if manages or (delegates and crew.process != Process.hierarchical):
-        yield from AgentTools(agents=coworkers).tools()
+def _added(holder: Any, crew: Crew | None, task: Task | None) -> Iterator[Any]:
+    """What CrewAI adds to a holder's own tools. What a server lists is known when it is asked."""
+    if crew is not None:
+        coworkers = _coworkers(holder, crew, task)
+        if coworkers:
+            yield from AgentTools(agents=coworkers).tools()
+    if vars(holder).get("multimodal") and not _sees(holder.llm):
+        yield from holder.get_multimodal_tools()
     memory = getattr(holder, "memory", None) or getattr(crew, "_memory", None)
     if memory and memory is not True:
-        try:
+        with suppress(ImportError):
             from crewai.tools.memory_tools import create_memory_tools  # noqa: PLC0415 - moves about
-        except ImportError:
-            return
-        yield from create_memory_tools(memory)
+
+            yield from create_memory_tools(memory)
+    if getattr(holder, "skills", None) or getattr(crew, "skills", None):
+        with suppress(ImportError):
+            from crewai.skills.tool import LoadSkillTool  # noqa: PLC0415 - crewai >= 1.15
+
+            yield LoadSkillTool()
+
+
+def _coworkers(holder: Any, crew: Crew, task: Task | None) -> list[Any]:
+    """Whom a holder may delegate to; its tools name them. A manager: whose task it is."""
+    manager = crew.manager_agent
+    others = [agent for agent in crew.agents if agent is not manager]
+    if holder is crew or (manager is not None and holder is manager):
+        mine = None if task is None else task.agent
+        return others if mine is None or mine is manager else [mine]
+    if crew.process == Process.hierarchical or not getattr(holder, "allow_delegation", False):
+        return []
+    return others if len(others) > 1 else []
+
+
+def _sees(llm: Any) -> bool:
+    """Whether a model is given images as they are, and no tool to add them."""
+    asks = getattr(llm, "supports_multimodal", None)
+    return bool(asks()) if callable(asks) else False
 
 
 def _system(holder: Any) -> str:

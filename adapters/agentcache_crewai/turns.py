@@ -39,6 +39,7 @@ __all__ = [
 
 _VOICES: Final = 256
 _PLANNING_TOOL: Final = "create_reasoning_plan"
+_NOT_OWN: Final = "not an agent's own conversation"
 
 
 @dataclass(slots=True)
@@ -47,7 +48,8 @@ class Stand:
 
     `before` is the value that stood where the forked model stands now. `voices` maps a system text
     to the agent that said it: CrewAI makes some calls (the forced final answer) without naming the
-    agent, and only this tells them from side calls.
+    agent, and only this tells them from side calls. `aside` says why no call of this model is an
+    agent's own conversation; empty for the model of an agent.
     """
 
     original: BaseLLM
@@ -57,6 +59,7 @@ class Stand:
     wire: Wire
     outlook: Outlook
     label: str = ""
+    aside: str = ""
     voices: dict[str, str] = field(default_factory=dict[str, str])
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -148,8 +151,8 @@ def speech_of(stand: Stand, llm: object, messages: Any, kwargs: Mapping[str, Any
     chained = stand.wire.chained(llm)
     if chained:
         return Speech(name, chained)
-    if voice not in stand.voices or _plans(kwargs):
-        return Speech(name, "side_call: not an agent's own conversation")
+    if stand.aside or voice not in stand.voices or _plans(kwargs):
+        return Speech(name, f"side_call: {stand.aside or _NOT_OWN}")
     return Speech(name, standing=_standing(stand, messages, kwargs))
 
 

@@ -41,6 +41,12 @@ class Wire:
         """Whether the provider's own request is built by the class, where a fork can be written."""
         return self.seam != "call"
 
+    def missing(self, rule: Rule) -> tuple[str, ...]:
+        """What a fork on this wire, under this rule, cannot have."""
+        if "tool_choice" in " ".join(self.lacks) or "none" in rule.restrict:
+            return self.lacks
+        return (*self.lacks, f"tool_choice (not known to leave the prefix alone on {rule.name})")
+
     def spoken(self, rule: Rule) -> str:
         """The dialect of the requests, which may depend on whose marks are passed on."""
         del rule

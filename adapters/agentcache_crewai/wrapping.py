@@ -14,7 +14,9 @@ from agentcache.parent import CacheDomain, freeze, union_tools
 from agentcache.rules import Rule
 from agentcache.sessions import Session
 from agentcache.worth import Sample
+from agentcache_crewai.asides import Aside, asides, put_aside, uncounted
 from agentcache_crewai.forked import forked_copy, stand_of
+from agentcache_crewai.native import wire_of
 from agentcache_crewai.outlook import Outlook, samples
 from agentcache_crewai.places import Place, holders, places, put, put_back
 from agentcache_crewai.tools import CANONICAL
@@ -45,7 +47,8 @@ def wrap(x: object, options: Options) -> object:
             f"This {type(x).__name__} has no agent with a model. Give an agent an llm=LLM(...)."
         )
     rest = [place for place in found if stand_of(place.llm) is None]
-    if not rest:
+    beside = list(asides(x))
+    if not rest and not beside:
         return x
     earlier = attachments(x)
     attachment = earlier[-1] if earlier else Attachment(options)
@@ -56,6 +59,9 @@ def wrap(x: object, options: Options) -> object:
         for made in _forks(x, group, _session(group, attachment), attachment)
     ]
     _say(x, groups, attachment)
+    counted = [(a, _counted(a, [llm for _, llm in made], attachment)) for a in beside]
+    for aside, llm in counted:
+        put_aside(aside, llm)
     for place, llm in made:
         put(place.holder, place.attribute, llm)
     return x
@@ -172,6 +178,29 @@ def _forks(
         yield place, forked_copy(place.llm, stand)
 
 
+def _counted(aside: Aside, forks: Sequence[BaseLLM], attachment: Attachment) -> BaseLLM:
+    """A copy that is only counted, and adds its tokens up with the same fork as its model did."""
+    wire = wire_of(aside.llm)
+    rule = wire.rule(aside.llm, attachment.options.provider)
+    session = Session(freeze(wire.spoken(rule), rule, wire.domain(aside.llm, rule)))
+    stand = Stand(
+        aside.llm,
+        aside.before,
+        session.fork(aside.name, ()),
+        attachment,
+        wire,
+        Outlook(session, attachment, wire, _session_of),
+        aside=aside.use,
+    )
+    twin = forked_copy(aside.llm, stand)
+    for fork in forks:
+        own = stand_of(fork)
+        if own is not None and own.original._token_usage is aside.llm._token_usage:
+            twin._token_usage = fork._token_usage
+            break
+    return twin
+
+
 def _session_of(holder: Any) -> Session | None:
     stand = stand_of(getattr(holder, "llm", None))
     return None if stand is None else stand.fork.session
@@ -200,9 +229,10 @@ def _say(x: object, groups: list[_Group], attachment: Attachment) -> None:
 def _about_groups(groups: list[_Group]) -> Iterator[str]:
     for group in groups:
         kinds = ", ".join(sorted({type(p.llm).__name__ for p in group.places}))
-        if group.wire.lacks:
+        missing = group.wire.missing(group.rule)
+        if missing:
             how = "" if group.wire.native else "forked in the messages only, "
-            yield f"{kinds}: {how}without {', '.join(group.wire.lacks)}."
+            yield f"{kinds}: {how}without {', '.join(missing)}."
         keys = {str(p.params.get("prompt_cache_key")) for p in group.places}
         if len(keys) > 1:
             yield f"Agents send different prompt_cache_key ({keys}): they may land apart."
@@ -224,14 +254,11 @@ def _about_context(groups: list[_Group], options: Options) -> Iterator[str]:
 
 
 def _left_alone(crew: Crew) -> Iterator[str]:
-    for slot in ("planning_llm", "chat_llm", "function_calling_llm"):
-        if vars(crew).get(slot) is not None:  # reading a deprecated field as attribute warns
-            yield f"Passes through untouched: crew.{slot} (its calls have their own format)."
     for agent in crew.agents:
         if not isinstance(getattr(agent, "llm", None), BaseLLM):
             yield f"Passes through untouched: {agent.role!r} has no CrewAI model to fork."
-    if any(isinstance(task.guardrail, str) for task in crew.tasks):
-        yield "Passes through uncounted: string guardrails, bound to their model before wrap."
+    for what in uncounted(crew):
+        yield f"Passes through uncounted: {what}."
 
 
 def _warn(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Fork the agents of a program from one shared parent: a demo, an engine, a provider."""
+"""Fork the agents of a program from one shared parent: a demo, an engine, a provider, rules."""
 
 import argparse
 import os
@@ -16,6 +16,7 @@ _COMMANDS: Final = {
     "demo": ("agentcache.demo.command", "run one program as it is and wrapped, and compare"),
     "engine": ("agentcache.engine.command", "run the embedded engine until Ctrl-C"),
     "loopback": ("agentcache.loopback.command", "run the emulated provider until Ctrl-C"),
+    "rules": ("agentcache.rules_command", "show the caching rules, of all models or of one"),
 }
 
 

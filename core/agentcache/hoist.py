@@ -117,6 +117,8 @@ def _widened(units: Sequence[str], start: int, others: Sequence[str], at: int, c
         run = _shared_ending(units[start - 1], others[at - 1]) + run
     if end == len(units) or other == len(others):
         return run
+    if units[end].strip() == others[other].strip():  # the last of one text
+        return run + units[end].strip()
     more = _beginning(units[end], others[other])
     return run + more[: more.rfind(" ")] if len(more) > _LONG else _without_heading(run)
 

@@ -3,8 +3,9 @@
 [union of tools][shared system][shared context] ^mark [who you are, your task] [your own loop]
 """
 
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -24,14 +25,16 @@ _ROLLING: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Trunk:
-    """What all forks share: `tools` as wire dicts, the `system` text, `context` texts in order.
+    """What all forks share: `tools` as JSON, the `system` text, `context` texts in order.
 
-    `cuts` are the numbers of context texts at which shorter trunks end, shortest first.
+    `texts` are the context as it stands on the wire, `cuts` the numbers of context texts at which
+    shorter trunks end, shortest first.
     """
 
-    tools: tuple[Json, ...]
+    tools: tuple[str, ...]
     system: str
     context: tuple[str, ...]
+    texts: tuple[str, ...]
     cuts: tuple[int, ...] = ()
 
 
@@ -107,7 +110,8 @@ def lay(
         messages = dialect.opened([*lead, *opening], own)
     if mark and loops:
         messages = roll(dialect, rule, messages, mark, spent=spent)
-    return dialect.join(parts.rest, trunk.tools, system, messages)
+    tools = [json.loads(tool) for tool in trunk.tools]  # fresh: who sends it may change it
+    return dialect.join(parts.rest, tools, system, messages)
 
 
 def grown(dialect: Dialect, lead: Sequence[Json], cuts: Sequence[int]) -> list[Json]:
@@ -132,7 +136,7 @@ def _trunk_parts(
     """
     texts = [trunk.system] if trunk.system else []
     head = len(texts)
-    texts += trunk_texts(trunk.context)
+    texts += trunk.texts
     parts: list[Json] = [{"type": dialect.text_type, "text": text} for text in texts]
     ends = dict.fromkeys((len(parts), *(head + cut for cut in reversed(trunk.cuts))))
     limit = max(1, rule.marks_max - (0 if rule.automatic else _ROLLING))
@@ -161,10 +165,14 @@ def _lifted_part(part: Any, context: Sequence[str]) -> Any:
     return {**part, "text": lift(text, context)} if isinstance(text, str) else part
 
 
-def _clean(dialect: Dialect, message: Mapping[str, Any]) -> Json:
+def _clean(dialect: Dialect, message: Json) -> Json:
     """Drop marks the framework put into what is now a tail: they would pay for one-off writes."""
     content: Any = message.get("content")
-    if not is_list(content):
-        return dict(message)
+    if not is_list(content) or not any(_may_hold(dialect, part) for part in content):
+        return message
     bare = [strip_marks(p, dialect.mark_key)[0] for p in content]
     return {**message, "content": [_clean(dialect, p) if is_json(p) else p for p in bare]}
+
+
+def _may_hold(dialect: Dialect, part: Any) -> bool:
+    return is_json(part) and (dialect.mark_key in part or is_list(part.get("content")))

@@ -62,9 +62,8 @@ class Parent:
 
     @property
     def trunk(self) -> Trunk:
-        """Fresh copies of what stands in front of every fork."""
-        tools = tuple(json.loads(t) for t in self.tools)
-        return Trunk(tools, self.system, self.context, self.cuts)
+        """What stands in front of every fork."""
+        return Trunk(self.tools, self.system, self.context, trunk_texts(self.context), self.cuts)
 
     @property
     def mark(self) -> Json:
@@ -80,7 +79,8 @@ class Parent:
 
     def tool(self, name: str) -> Json | None:
         """A fresh copy of one tool of the union."""
-        return next((t for t in self.trunk.tools if self.dialect.tool_name(t) == name), None)
+        made = (json.loads(tool) for tool in self.tools)
+        return next((tool for tool in made if self.dialect.tool_name(tool) == name), None)
 
     def extended(self, *texts: str) -> "Parent":
         """Return the parent with more shared context appended; all earlier forks stay valid."""
@@ -94,7 +94,7 @@ class Parent:
 
         Raises ToolConflictError for a tool that is defined otherwise already.
         """
-        owned = {"parent": self.trunk.tools, "a late request": tools}
+        owned = {"parent": [json.loads(tool) for tool in self.tools], "a late request": tools}
         union = union_tools(self.dialect.name, owned, tuple(self.canonical))
         return replace(self, tools=tuple(dumps(tool) for tool in union))
 
@@ -107,21 +107,22 @@ class Parent:
         for name, value in self.params:  # also those that render nowhere, such as a cache salt
             state.update(f"{name}={value}\x1f".encode("utf-8", "surrogatepass"))
         for block in self.blocks():
-            state.update(block.identity.encode("utf-8", "surrogatepass") + b"\x1e")
+            state.update(block.identity)
         return state.hexdigest()
 
     def request(self) -> Json:
         """The parent's own request: exactly what every fork's request starts with."""
         trunk, wire = self.trunk, self.dialect
         texts = [trunk.system] if trunk.system else []
-        shared = list(trunk_texts(trunk.context))
+        shared = list(trunk.texts)
         if wire.context_in == "system":
             texts, shared = [*texts, *shared], []
         lead: list[Json] = [{"type": wire.text_type, "text": text} for text in shared]
         system: list[Json] = [{"type": wire.text_type, "text": text} for text in texts]
         rest = {name: json.loads(value) for name, value in self.params}
         cuts = trunk.cuts if self.rule.new_message else ()
-        return wire.join(rest, trunk.tools, system, grown(wire, lead, cuts))
+        tools = [json.loads(tool) for tool in trunk.tools]
+        return wire.join(rest, tools, system, grown(wire, lead, cuts))
 
     def blocks(self) -> tuple[Block, ...]:
         """The parent's blocks, in the order the provider hashes them."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -227,9 +227,8 @@ def match_rule(model: str, base_url: str = "", provider: str | None = None) -> M
     if not base_url:
         for prefix in path:
             rows = [r for r in all_rules() if prefix in (r.provider, *r.aliases)]
-            if rows:
-                why = f"the name's prefix {prefix!r} is {rows[0].provider}"
-                return Match(_pick(rows, name), "name", why)
+            if rows and (_names(rule := _pick(rows, name), name) or not rule.models):
+                return Match(rule, "name", f"the name's prefix {prefix!r} is {rule.provider}")
     free = ("anywhere",) if base_url or path else ("anywhere", "without_url")
     for rule in all_rules():
         if rule.by_name in free and _names(rule, name):
@@ -259,7 +258,8 @@ def _names(rule: Rule, name: str) -> bool:
 
 def _parts_of(model: str) -> tuple[list[str], str]:
     """Split a model's name into what stands before it and itself, as the rows spell it."""
-    *path, name = model.lower().split("/")
+    *path, name = model.split("/")
+    name = name.lower()
     plain = _BEDROCK_NAME.sub("", name, count=1)
     if plain != name:
         path, name = [*path, "bedrock"], plain
@@ -284,6 +284,8 @@ def _placed(body: Mapping[str, Any], path: Sequence[str], value: str) -> dict[st
     inner: Any = body.get(key)
     if not rest:
         return {**body, key: value} if inner is None else dict(body)
-    if inner is not None and not isinstance(inner, dict):
+    if inner is None:
+        return {**body, key: _placed({}, rest, value)}
+    if not isinstance(inner, Mapping):
         return dict(body)
-    return {**body, key: _placed(inner or {}, rest, value)}
+    return {**body, key: _placed(cast("Mapping[str, Any]", inner), rest, value)}

@@ -1,14 +1,13 @@
 """Session: one frozen parent and the forks that stand on it."""
 
 import copy
-import hashlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from agentcache.allow import allow_line, restriction
-from agentcache.blocks import Block, Print, Weights, dumps, prints
+from agentcache.blocks import Block, Cuts, Print, Printer, dumps, frozen
 from agentcache.dialects import Dialect, Json, Parts
 from agentcache.dialects.base import is_json, role_of
 from agentcache.dialects.openai_chat import texts_of
@@ -75,11 +74,12 @@ class Session:
         self._epochs = 1
         self._affinity_id = "ac-" + parent.digest()[:20]
         self._lock = threading.RLock()
-        self._weigh = Weights()
-        self._standing = Standing.of(parent, self._weigh)
+        self._printer = Printer()
+        self._cuts = Cuts()
+        self._standing = Standing.of(parent, self._printer)
         self._roots = [self._standing.trunk]
         self._branches = {self._standing.path: self._standing}
-        self._trunks = Trunks(parent.rule, self._weigh)
+        self._trunks = Trunks(parent.rule, self._printer.weigh)
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse to change what is frozen."""
@@ -129,7 +129,7 @@ class Session:
         trunk it began with, because its own turns stand behind it.
         """
         with self._lock:
-            grown = Standing.of(self.parent.extended(*texts), self._weigh, self._standing)
+            grown = Standing.of(self.parent.extended(*texts), self._printer, self._standing)
             self._replant(grown)
 
     def learn(self, talks: Iterable[Sequence[str]]) -> tuple[tuple[int, int], ...]:
@@ -140,7 +140,7 @@ class Session:
         how many of these conversations carry it.
         """
         found = self._trunks.learn(talks, self.parent.context)
-        return tuple((self._weigh(text), uses) for text, uses in found.items())
+        return tuple((self._printer.weigh(text), uses) for text, uses in found.items())
 
     def expect(self, text: str, uses: int) -> None:
         """Say that `uses` conversations to come will carry this text verbatim.
@@ -153,9 +153,13 @@ class Session:
         """Fork the parent for one agent; `tools` are the names it may ever call (None: all)."""
         return Fork(self, name, tools)
 
+    def blocks(self, request: Mapping[str, Any]) -> tuple[Block, ...]:
+        """Cut a request into blocks; messages seen before are not cut again."""
+        return self.parent.dialect.blocks(request, self._cuts)
+
     def prints(self, blocks: Sequence[Block]) -> tuple[Print, ...]:
-        """Fingerprint blocks; the text of those seen before is not weighed again."""
-        return prints(blocks, self._weigh)
+        """Fingerprint blocks; those seen before are not worked out again."""
+        return self._printer(blocks)
 
     def is_fork(self, blocks: Sequence[Block]) -> bool:
         """Whether a request stands on this parent already, be it before the trunk grew."""
@@ -182,7 +186,7 @@ class Session:
             if found is None:
                 below = self.branch(path[:-1])
                 parent = below.parent.extended(path[-1])
-                found = Standing.of(parent, self._weigh, below, path)
+                found = Standing.of(parent, self._printer, below, path)
                 while len(self._branches) >= _BRANCHES:
                     self._branches.pop(next(p for p in self._branches if p))
                 self._branches[path] = found
@@ -192,7 +196,7 @@ class Session:
         """What a conversation stands on whose program says these texts first."""
         if self._hoists:
             self._trunks.hear(speaker, texts, self.parent.context)
-        return self.branch(self._trunks.path(texts, _digest(texts)))
+        return self.branch(self._trunks.path(texts, _key(texts)))
 
     def widen(self, agent: str, tools: Sequence[Json]) -> bool:
         """Start a new epoch with these tools in the union; False if that cannot be.
@@ -205,7 +209,7 @@ class Session:
             if self._announce is None or not news or self._epochs >= _EPOCHS:
                 return not news
             before = self._standing.tokens
-            self._replant(Standing.of(self.parent.widened(news), self._weigh))
+            self._replant(Standing.of(self.parent.widened(news), self._printer))
             self._epochs += 1
             added = ", ".join(repr(wire.tool_name(tool)) for tool in news)
             self._announce(
@@ -229,8 +233,8 @@ class Fork:
         self._session = session
         self._name = name
         self._tools = tuple(tools) if tools is not None else session.standing.names
-        self._talks: dict[bytes, _Talk] = {}
-        self._stands: dict[bytes, tuple[Standing, int]] = {}
+        self._talks: dict[int, _Talk] = {}
+        self._stands: dict[int, tuple[Standing, int]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -269,7 +273,7 @@ class Fork:
 
         """
         session, wire = self._session, self._session.parent.dialect
-        blocks = wire.blocks(request)
+        blocks = session.blocks(request)
         before = session.prints(blocks)
         names = tuple(wire.tool_name(t) for t in wire.tools_of(request) if is_json(t))
         parts, reason = None, side_call or session.left or _not_plain(wire, request)
@@ -283,10 +287,12 @@ class Fork:
                 raise FrozenError(reason)
         if reason or parts is None or standing is None:
             return Rewrite(dict(request), False, reason, names, before, before)
+        if not set(names) <= set(standing.names):  # the union has just grown
+            standing = session.branch(standing.path)
         if session.is_fork(blocks):
             return Rewrite(dict(request), True, "", names, before, before)
         sent = self._lay(name or self._name, parts, names, standing)
-        return Rewrite(sent, True, "", names, before, session.prints(wire.blocks(sent)))
+        return Rewrite(sent, True, "", names, before, session.prints(session.blocks(sent)))
 
     def stand(self, opening: Sequence[str], length: int) -> Standing:
         """What a conversation stands on that opens with these texts and has so many messages.
@@ -294,7 +300,7 @@ class Fork:
         The opening is its system text and its first message, `length` does not count the system
         text. It keeps what it began with; one that is shorter than before begins anew.
         """
-        key = _digest(opening)
+        key = _key(opening)
         with self._lock:
             standing, before = self._stands.pop(key, (None, 0))
             if standing is None or _begins(length, before):
@@ -330,7 +336,7 @@ class Fork:
         laid = Parts(parts.system, parts.messages, parts.tools, rest)
         own = (lift(t, parent.context) for t in parts.system if t != parent.system)
         tail = Tail(agent, tuple(own), lines)
-        return lay(wire, rule, parent.trunk, laid, tail, mark=parent.mark, loops=loops)
+        return lay(wire, rule, talk.standing.laid, laid, tail, mark=parent.mark, loops=loops)
 
     def _talk(self, parts: Parts, names: tuple[str, ...], standing: Standing) -> _Talk:
         """What the conversation began with, so that nothing ahead of its own turns moves.
@@ -339,7 +345,7 @@ class Fork:
         restrictions, not news for the tail. And the trunk may have grown meanwhile: by texts, which
         wait for the next conversation, or by a tool, which this one needs.
         """
-        key, length = _digest([dumps([parts.system, parts.messages[:1]])]), len(parts.messages)
+        key, length = _key(parts.system, parts.messages[:1]), len(parts.messages)
         with self._lock:
             talk = self._talks.pop(key, None)
             if talk is None or _begins(length, talk.length):
@@ -347,7 +353,7 @@ class Fork:
                 listed = (*own, *(n for n in names if n not in own))
                 talk = _Talk(standing, listed, length)
             elif not set(names) <= set(talk.standing.names):
-                talk = replace(talk, standing=self._session.branch(standing.path))
+                talk = replace(talk, standing=standing)
             while len(self._talks) >= _TALKS:
                 self._talks.pop(next(iter(self._talks)))
             self._talks[key] = talk  # the latest last: the longest silent goes first
@@ -361,7 +367,7 @@ class Fork:
                 f"own_marks: agent {self._name!r} marks its own prefix, and {parent.rule.name} "
                 "does not say where a fork's mark would stand. Pass provider= or drop the marks."
             )
-        return self.differs_in_params(request) or self._differs_in_tools(request)
+        return self.differs_in_params(request) or self._differs_in_tools(request, blocks)
 
     def differs_in_params(self, params: Mapping[str, Any]) -> str:
         """Which of these request parameters the parent froze otherwise; empty if none."""
@@ -379,21 +385,25 @@ class Fork:
                 )
         return ""
 
-    def _differs_in_tools(self, request: Mapping[str, Any]) -> str:
-        session, wire = self._session, self._session.parent.dialect
-        tools: list[Json] = list(wire.tools_of(request))
-        standing = session.standing
-        odd = [n for n, tool in enumerate(tools) if not standing.holds(tool)]
-        unknown = [tools[n] for n in odd if wire.tool_name(tools[n]) not in standing.names]
+    def _differs_in_tools(self, request: Mapping[str, Any], blocks: Sequence[Block]) -> str:
+        session, standing = self._session, self._session.standing
+        name_of, tools = session.parent.dialect.tool_name, session.parent.dialect.tools_of(request)
+        sent = [(name_of(t), t, b.json) for t, b in zip(tools, _tools(blocks), strict=True)]
+        odd = [n for n, (name, _, text) in enumerate(sent) if not standing.holds(name, text)]
+        unknown = [sent[n][1] for n in odd if sent[n][0] not in standing.names]
         if not odd or (len(unknown) == len(odd) and session.widen(self._name, unknown)):
             return ""
-        name = wire.tool_name(tools[odd[0]])
+        name = sent[odd[0]][0]
         known = name in standing.names
         what = "with another definition than the parent froze" if known else "unknown to it"
         return (
             f"frozen_tools: agent {self._name!r} sends tools[{odd[0]}] = {name!r}, {what}. "
             "Wrap again after changing tools, or drop the tool."
         )
+
+
+def _tools(blocks: Sequence[Block]) -> list[Block]:
+    return [block for block in blocks if block.section == "tools"]
 
 
 def _own_descriptions(parent: Parent, parts: Parts) -> tuple[str, ...]:
@@ -431,9 +441,12 @@ def opening(parts: Parts) -> list[str]:
     return [*parts.system, *(text for m in first for text in texts_of(m.get("content")))]
 
 
-def _digest(texts: Sequence[str]) -> bytes:
-    joined = "\x1f".join(texts).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(joined, digest_size=16).digest()
+def _key(*values: Sequence[Any]) -> int:
+    """What tells one conversation from another, inside this process."""
+    try:
+        return hash(frozen(values))
+    except TypeError:  # an SDK's own object
+        return hash(dumps(values))
 
 
 def _merged(asked: Any, ours: Any) -> Any:

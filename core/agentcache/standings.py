@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from agentcache.blocks import Weights
-from agentcache.dialects import Json
-from agentcache.parent import Parent, tool_text
+from agentcache.blocks import Printer
+from agentcache.layout import Trunk
+from agentcache.parent import Parent
 from agentcache.trunks import Path
 
 __all__ = ["Standing"]
@@ -16,15 +16,17 @@ Key = tuple[str, str]
 class Standing:
     """A parent and what follows from it.
 
-    `path` are the branch's texts; `trunk` the identities of its blocks; `keys` name its prefix to
+    `laid` is what stands in front of its forks, `path` the branch's texts; `trunk` are the
+    identities of its blocks; `keys` name its prefix to
     the gate, after those of the shorter trunks it grew from. `why_not` says why forking from it
     cannot pay, or is empty.
     """
 
     parent: Parent
+    laid: Trunk
     path: Path
     keys: tuple[Key, ...]
-    trunk: tuple[str, ...]
+    trunk: tuple[bytes, ...]
     tokens: int
     names: tuple[str, ...]
     tools: frozenset[str]
@@ -32,13 +34,14 @@ class Standing:
 
     @classmethod
     def of(
-        cls, parent: Parent, weigh: Weights, below: "Standing | None" = None, path: Path = ()
+        cls, parent: Parent, printer: Printer, below: "Standing | None" = None, path: Path = ()
     ) -> "Standing":
         """Work it out; `below` is the shorter trunk that it grew from, if it did."""
         blocks = [b for b in parent.blocks() if b.section != "params"]
-        tokens = sum(weigh(b.json) for b in blocks)
+        tokens = sum(p.weight for p in printer(blocks))
         return cls(
             parent,
+            parent.trunk,
             path,
             _keys(parent, tokens, below),
             tuple(b.identity for b in blocks),
@@ -48,12 +51,9 @@ class Standing:
             _why_not(parent, tokens),
         )
 
-    def holds(self, tool: Json) -> bool:
-        """Whether the union has this very tool, or one whose description may differ."""
-        name = self.parent.dialect.tool_name(tool)
-        if name in self.parent.canonical and name in self.names:
-            return True
-        return tool_text(self.parent.dialect, tool) in self.tools
+    def holds(self, name: str, tool: str) -> bool:
+        """Whether the union has this very tool, as JSON, or one whose description may differ."""
+        return tool in self.tools or (name in self.parent.canonical and name in self.names)
 
 
 def _keys(parent: Parent, tokens: int, below: Standing | None) -> tuple[Key, ...]:

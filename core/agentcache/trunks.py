@@ -7,11 +7,10 @@ was not in its own request, and everybody on a branch starts with the same bytes
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from agentcache.blocks import Weights
 from agentcache.hoist import MIN_TOKENS, pays, shared_texts
 from agentcache.layout import cut_at, found_in
 from agentcache.rules import Rule
@@ -45,9 +44,9 @@ class _Expected:
     """A text that some conversations will carry: how many, and those that began already."""
 
     uses: int
-    begun: set[bytes] = field(default_factory=set[bytes])
+    begun: set[int] = field(default_factory=set[int])
 
-    def left(self, talk: bytes) -> int:
+    def left(self, talk: int) -> int:
         """How many conversations will still carry it, this one included."""
         return self.uses - len(self.begun - {talk})
 
@@ -55,7 +54,7 @@ class _Expected:
 class Trunks:
     """Branches of one session's parent, for texts worth sharing under its rule."""
 
-    def __init__(self, rule: Rule, weigh: Weights) -> None:
+    def __init__(self, rule: Rule, weigh: Callable[[str], int]) -> None:
         """Start with a root and nothing else."""
         self._rule = rule
         self._weigh = weigh
@@ -106,7 +105,7 @@ class Trunks:
             if len(self._heard) > 1 and self._heard[speaker]:
                 self.learn(self._heard.values(), known)
 
-    def path(self, texts: Sequence[str], talk: bytes) -> Path:
+    def path(self, texts: Sequence[str], talk: int) -> Path:
         """The branch that a conversation stands on; `talk` tells it from others.
 
         It grows by what is expected of others too.
@@ -125,7 +124,7 @@ class Trunks:
                     self._expected[text].begun.add(talk)
             return branch.path
 
-    def _next(self, branch: _Branch, found: Iterable[str], talk: bytes) -> str | None:
+    def _next(self, branch: _Branch, found: Iterable[str], talk: int) -> str | None:
         here = [text for text in found if text in branch.children]
         if here:
             return max(here, key=lambda text: branch.children[text].score)
@@ -135,7 +134,7 @@ class Trunks:
         expected = self._expected.get(text)
         return self._weigh(text) * max(uses, expected.uses if expected else 0)
 
-    def _awaited(self, text: str, talk: bytes) -> bool:
+    def _awaited(self, text: str, talk: int) -> bool:
         expected = self._expected.get(text)
         return expected is not None and self._pays(text, expected.left(talk))
 

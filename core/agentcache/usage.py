@@ -63,7 +63,9 @@ def _read(shape: Shape, payload: Payload) -> Usage:
 
 def _split(shape: Shape, payload: Payload) -> tuple[tuple[str, int], ...]:
     counts = [(ttl, _at(payload, path)) for ttl, path in shape.split]
-    counts += [(str(r.get("ttl")), _int(r.get("inputTokens"))) for r in _rows(payload, shape.listed)]
+    counts += [
+        (str(r.get("ttl")), _int(r.get("inputTokens"))) for r in _rows(payload, shape.listed)
+    ]
     return _merged((ttl, n) for ttl, n in counts if n)
 
 

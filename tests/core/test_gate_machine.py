@@ -130,10 +130,9 @@ class SteppedLoop(asyncio.SelectorEventLoop):
         self.call_soon(self.stop)
         self.run_forever()
 
-    def rest(self) -> None:
-        self.step()
-        while self._ready:
-            self.step()
+    def busy(self) -> bool:
+        due = self._scheduled and self._scheduled[0].when() <= self.time()
+        return bool(self._ready or due)
 
 
 @dataclass(eq=False)
@@ -145,6 +144,7 @@ class Caller:
     writes: bool
     held: Pass | None = None
     wrote: bool = False
+    met: bool = False
     ended: bool = False
     inner_role: str = ""
     order: Callable[[str], object] = field(default=lambda _: None, repr=False)
@@ -283,16 +283,20 @@ class GateMachine(RuleBasedStateMachine):
 
     def rest(self) -> None:
         """Wait until nothing moves; check who was let in by what happened."""
-        before = self.inside()
-        for _ in range(3):
+        self.stage.rest()
+        while self.loop.busy():
+            self.loop.step()
             self.stage.rest()
-            self.loop.rest()
-        for came in (c for c in self.inside() if c not in before):
+        for came in (c for c in self.inside() if not c.met):
+            came.met = True
             if came.held.role == "ungated":
                 assert came.kind == "on_the_loop", "not held back by its own thread"
                 continue
             role = "follower" if self.is_readable(came.key) else "leader"
             assert came.held.role == role, f"came in as {came.held.role}, not as {role}"
+            if came.held.waited_s == 0 and came.kind != "on_the_loop":
+                cold = {k for k in WITHIN[came.key] if not self.is_readable(k)}
+                assert cold <= {p.key for p in came.passes}, f"writes {cold} behind its leader"
             if not WITHIN[came.key]:
                 earlier = self.callers[: self.callers.index(came)]
                 assert not set(earlier) & set(self.waiting(came.key)), "overtook somebody"
@@ -429,7 +433,8 @@ class GateMachine(RuleBasedStateMachine):
             self.stage.close()
             for task in self.tasks:
                 task.cancel()
-            self.loop.rest()
+            while self.loop.busy():
+                self.loop.step()
             self.loop.close()
         finally:
             self.patch.undo()
@@ -545,6 +550,14 @@ class NestedCallsQueue(Gate):
         return super().aenter(*asked)
 
 
+class IgnoresShorterPrefixes(Gate):
+    def enter(self, key, terms, within=()):
+        return super().enter(key, terms)
+
+    def aenter(self, key, terms, within=()):
+        return super().aenter(key, terms)
+
+
 WARM = "warm is|came in as|could read"
 STUCK = "waits for|kept a call|could read|stands still"
 
@@ -566,6 +579,7 @@ STUCK = "waits for|kept a call|could read|stands still"
         (KeepsWhoGaveUp, STUCK),
         (EndlessPatience, STUCK),
         (BlocksItsOwnLoop, "the event loop stands still"),
+        (IgnoresShorterPrefixes, "behind its leader"),
         (NestedCallsQueue, "a nested call had to wait"),
     ],
 )

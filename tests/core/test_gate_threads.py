@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import NoReturn
 
 import pytest
@@ -390,3 +391,67 @@ def test_a_call_that_could_not_be_a_fork_warms_nothing(readable) -> None:
         held.first_event()
     with gate.enter("p", terms) as second:
         assert second.role == "leader"
+
+
+def test_a_longer_prefix_waits_for_whoever_writes_the_shorter_one_it_begins_with() -> None:
+    gate, order = Gate(), []
+    written, started = threading.Event(), threading.Event()
+
+    def shorter() -> None:
+        with gate.enter("brief", Terms()):
+            started.set()
+            written.wait(5)
+            order.append("brief")
+
+    def longer() -> None:
+        started.wait(5)
+        with gate.enter("brief+answer", Terms(), within=["brief"]) as held:
+            order.append(held.role)
+
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(shorter), pool.submit(longer)]
+        started.wait(5)
+        time.sleep(0.05)
+        assert order == []
+        written.set()
+        for one in done:
+            one.result(5)
+    assert order == ["brief", "leader"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_longer_prefix_writes_the_shorter_ones_it_begins_with(fails) -> None:
+    gate = Gate()
+    with suppress(ValueError), gate.enter("c", Terms(), within=["a", "b"]) as held:
+        assert [lead.key for lead in held.leads] == ["a", "b"]
+        if fails:
+            raise ValueError
+    assert [gate.is_warm(key) for key in "abc"] == [not fails] * 3
+
+
+def test_what_did_not_carry_the_prefix_warms_none_of_its_parts() -> None:
+    gate = Gate()
+    with gate.enter("b", Terms(), within=["a"]) as held:
+        held.writes = False
+    assert not gate.is_warm("a")
+    assert not gate.is_warm("b")
+
+
+def test_the_first_event_opens_the_shorter_prefixes_too() -> None:
+    gate = Gate()
+    with gate.enter("b", Terms(readable="first_event"), within=["a"]) as held:
+        assert not gate.is_warm("a")
+        held.first_event()
+        assert gate.is_warm("a")
+
+
+def test_waiting_on_a_warm_prefix_does_not_make_it_live_longer() -> None:
+    now = [0.0]
+    gate = Gate(clock=lambda: now[0])
+    with gate.enter("a", Terms(ttl_s=10)):
+        pass
+    now[0] = 9.0
+    with gate.enter("b", Terms(ttl_s=10), within=["a"]) as held:
+        assert held.leads == ()
+    now[0] = 11.0
+    assert not gate.is_warm("a")

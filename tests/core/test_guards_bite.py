@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ def test_without_the_parents_order_of_tools_a_fork_leaves_its_parent(mocker) -> 
     lay = sessions.lay
 
     def own_order(wire, rule, trunk, *rest, **more):
-        turned = layout.Trunk(trunk.tools[::-1], trunk.system, trunk.context)
+        turned = replace(trunk, tools=trunk.tools[::-1])
         return lay(wire, rule, turned, *rest, **more)
 
     mocker.patch("agentcache.sessions.lay", own_order)

@@ -338,7 +338,6 @@ def test_tools_are_handed_out_as_copies() -> None:
     held = parent("openai.chat", "gpt-6-luna")
 
     held.tool("search")["function"]["name"] = "changed"  # type: ignore[index]
-    held.trunk.tools[0]["function"]["name"] = "changed"
     held.request()["tools"][0]["function"]["name"] = "changed"
 
     assert held.tool_names == ("read", "search", "write")

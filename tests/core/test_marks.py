@@ -161,7 +161,7 @@ def test_a_longer_trunk_still_marks_where_the_shorter_one_ended() -> None:
 
     sent = held.fork("worker").rewrite(chat()).request
 
-    assert marked("openai.chat", sent) == ["messages[1].content[0]", "messages[1].content[2]"]
+    assert marked("openai.chat", sent) == ["messages[1].content[0]", "messages[2].content[1]"]
 
 
 def test_gpt_4_1_gets_an_affinity_key_and_no_marks() -> None:

@@ -41,6 +41,10 @@ def count_words(text: str) -> str:
     return "2 words"
 
 
+for _one in (search_notes, count_words):
+    _one.cache_function = lambda *_: False
+
+
 def crew_of(*llms: Any, brief: str = BRIEF) -> Crew:
     """A researcher and a counter with tools of their own, and a writer without."""
     one, two, three = (llms * 3)[:3] if len(llms) == 1 else llms
@@ -151,7 +155,7 @@ def _reply(path: str, body: dict[str, Any], always: str) -> tuple[str, bytes]:
     text = json.dumps(body)
     roles = re.findall(r"You are (Researcher|Counter|Writer)", text)
     role = roles[-1] if roles else "Nobody"
-    looped = any(mark in text for mark in _RESULTS)
+    looped = any(mark in text for mark in RESULTS)
     wants = always or ("search_notes" if role == "Researcher" else "")
     call = wants if wants and not looped and f'"{wants}"' in text and "_tool" not in role else ""
     said = "" if call else f"Final Answer: {role} is done."
@@ -163,11 +167,15 @@ def _reply(path: str, body: dict[str, Any], always: str) -> tuple[str, bytes]:
     raise LookupError(path)
 
 
-_RESULTS = ('"role": "tool"', "toolResult", "functionResponse", "function_call_output")
+RESULTS = ('"role": "tool"', "toolResult", "functionResponse", "function_call_output")
+
+
+def _given(call: str) -> dict[str, str]:
+    return {"query": "mill"} if call == "search_notes" else {"text": "two words"}
 
 
 def _chat(body: dict[str, Any], said: str, call: str) -> tuple[str, bytes]:
-    made = {"name": call, "arguments": '{"query": "mill"}'}
+    made = {"name": call, "arguments": json.dumps(_given(call))}
     tools = [{"id": "c1", "index": 0, "type": "function", "function": made}] if call else None
     usage = {
         "prompt_tokens": TOTAL,
@@ -201,7 +209,7 @@ def _responses(body: dict[str, Any], said: str, call: str) -> tuple[str, bytes]:
     }
     if call:
         item = {"type": "function_call", "id": "f1", "call_id": "c1", "name": call}
-        item["arguments"] = '{"query": "mill"}'
+        item["arguments"] = json.dumps(_given(call))
     done = {
         "id": "resp_1",
         "object": "response",
@@ -224,7 +232,7 @@ def _responses(body: dict[str, Any], said: str, call: str) -> tuple[str, bytes]:
 
 
 def _converse(body: dict[str, Any], said: str, call: str) -> tuple[str, bytes]:
-    use = {"toolUse": {"toolUseId": "c1", "name": call, "input": {"query": "mill"}}}
+    use = {"toolUse": {"toolUseId": "c1", "name": call, "input": _given(call)}}
     reason = "tool_use" if call else "end_turn"
     done = {
         "output": {"message": {"role": "assistant", "content": [use if call else {"text": said}]}},
@@ -246,7 +254,7 @@ _CONVERSE_USAGE = {
 
 def _converse_stream(body: dict[str, Any], said: str, call: str) -> tuple[str, bytes]:
     start: dict[str, Any] = {"toolUse": {"toolUseId": "c1", "name": call}} if call else {}
-    delta = {"toolUse": {"input": '{"query": "mill"}'}} if call else {"text": said}
+    delta = {"toolUse": {"input": json.dumps(_given(call))}} if call else {"text": said}
     events = [
         ("messageStart", {"role": "assistant"}),
         *([("contentBlockStart", {"start": start, "contentBlockIndex": 0})] if call else []),
@@ -273,7 +281,7 @@ def _frame(kind: str, value: dict[str, Any]) -> bytes:
 
 
 def _gemini(body: dict[str, Any], said: str, call: str) -> tuple[str, bytes]:
-    made = {"functionCall": {"name": call, "args": {"query": "mill"}}}
+    made = {"functionCall": {"name": call, "args": _given(call)}}
     content = {"role": "model", "parts": [made if call else {"text": said}]}
     done = {
         "candidates": [{"content": content, "finishReason": "STOP", "index": 0}],

@@ -1,12 +1,11 @@
 """Run one crew shape plain and wrapped against the same script, and keep all that can be seen."""
 
+import itertools
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
-from os.path import commonprefix
 from typing import Any
 
 from crewai import LLM
@@ -21,8 +20,21 @@ from crewai.hooks import (
 import agentcache
 from agentcache import loopback
 from agentcache.dialects import dialect_of
+from agentcache_crewai import attachments
 
-__all__ = ["BRIEF", "CREWAI", "Bench", "Ran", "Row", "Shape", "measure", "speaker", "staff"]
+__all__ = [
+    "BRIEF",
+    "CREWAI",
+    "Bench",
+    "Ran",
+    "Row",
+    "Shape",
+    "markdown",
+    "measure",
+    "row_of",
+    "speaker",
+    "staff",
+]
 
 BRIEF = "BRIEF\n" + "\n".join(
     f"{n}. The committee met {n} times in the old mill and wrote down what it had decided there."
@@ -81,11 +93,12 @@ def _itself(program: Any) -> list[Any]:
 class Shape:
     """One row: how the program is built and run, and what is special about it.
 
-    `wraps` are the objects in it to wrap. `outside` is how many model calls CrewAI makes past its
-    own model objects. `parallel` programs send and emit in no fixed order. A fork's `least` share
-    of its prefix with another agent's is lower where its own words are many. `unmetered` says why
-    CrewAI's own counters miss something, `lacks` why this version has no such shape, `broken` what
-    is known to fail.
+    `wraps` are the objects in it to wrap. `parallel` programs send and emit in no fixed order.
+    `passed` calls are no forks, with a reason in the report; `outside` ones CrewAI makes past its
+    own model objects. A fork shares `least` with another agent's: less where its own words are
+    many, and `anew` of them start over, as a note says. `unmetered` says why CrewAI's own
+    counters miss something, `lacks` why this version has no such shape, `broken` what is known to
+    fail.
     """
 
     name: str
@@ -93,24 +106,32 @@ class Shape:
     run: Callable[[Any], Any] = lambda crew: crew.kickoff()
     script: loopback.Script = staff
     wraps: Callable[[Any], Sequence[Any]] = _itself
-    outside: int = 0
     parallel: bool = False
+    passed: int = 0
+    outside: int = 0
     least: float = 0.95
+    anew: int = 0
+    notes: str = ""
     unmetered: str = ""
     lacks: str = ""
     broken: str = ""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Ran:
-    """What one run showed."""
+    """What one run showed.
+
+    `heard` is what hooks and listeners saw before each call, `shown` after it; `kept` what the
+    program remembers of its own conversations.
+    """
 
     outputs: list[str]
     events: list[str]
     heard: list[str]
+    shown: list[str]
     kept: list[str]
     requests: list[loopback.Logged]
-    event_usage: int
+    event_tokens: int
     metered: tuple[int, int, int, int] | None
     reports: list[Any]
     sessions: list[Any]
@@ -140,6 +161,12 @@ class Ran:
         """For each request: does it start with all of a parent's blocks?"""
         return [any(_stands_on(s, r.body) for s in self.sessions) for r in self.requests]
 
+    @property
+    def reported(self) -> tuple[int, int]:
+        """Calls in the report, and those of them that it lists as passed through."""
+        total = sum(report.total.calls for report in self.reports)
+        return total, sum(p.calls for report in self.reports for p in report.passed_through)
+
     def of_forks(self) -> list[float]:
         """Shares of the forks with an earlier fork of another agent on the same parent."""
         found: list[float] = []
@@ -157,29 +184,26 @@ class Row:
     """One line of the table."""
 
     shape: str
-    calls: int
-    forks: int
-    before: str
-    after: str
-    outputs: str
-    events: str
-    usage: str
+    calls: str = "-"
+    forks: str = "-"
+    shared_before: str = "-"
+    shared_after: str = "-"
+    outputs: str = "-"
+    events: str = "-"
+    usage: str = "-"
 
 
 def measure(shape: Shape, bench: Bench, *, wrapped: bool) -> Ran:
     """Build the program, run it, and gather what everybody can see of it."""
-    events: list[BaseEvent] = []
+    events: list[Any] = []
     heard: list[str] = []
+    shown: list[str] = []
     program = shape.build(bench)
     targets = list(shape.wraps(program))
     if wrapped:
-        _wrap_all(targets, shape)
-    register_before_llm_call_hook(lambda c: heard.append("before " + _plain(c.messages)))
-    if CREWAI >= (1, 15):  # before, a hook after calls makes a tool call the final answer (#6529)
-        register_after_llm_call_hook(
-            lambda c: heard.append(_plain(f"after {c.response!s:.60}") + _plain(c.messages))
-        )
+        _wrap_all(targets)
     try:
+        _listen(heard, shown)
         with crewai_event_bus.scoped_handlers():
             for kind in _kinds(BaseEvent):
                 crewai_event_bus.on(kind)(lambda _source, event: events.append(event))
@@ -188,34 +212,45 @@ def measure(shape: Shape, bench: Bench, *, wrapped: bool) -> Ran:
     finally:
         clear_all_llm_call_hooks()
     events.sort(key=lambda e: e.timestamp)
-    said = [e for e in events if e.type in ("llm_call_started",)]
-    heard += [f"{e.type} {_plain(e.messages)}" for e in said]
+    heard += [_plain(e.messages) for e in events if e.type == "llm_call_started"]
+    done = [e for e in events if e.type == "llm_call_completed"]
     names = [_named(e) for e in events if e.type not in _ONCE]
+    order = sorted if shape.parallel else list
     return Ran(
-        _outputs(result),
-        sorted(names) if shape.parallel else names,
-        sorted(heard) if shape.parallel else heard,
-        _kept(program, result),
-        [r for r in bench.provider.log if r.api != "other"],
-        sum(_event_tokens(e) for e in events if e.type == "llm_call_completed"),
-        _metered(program, result),
-        [agentcache.report(t) for t in targets] if wrapped else [],
-        _sessions(targets) if wrapped else [],
+        outputs=_outputs(result),
+        events=order(names),
+        heard=order(heard),
+        shown=order([*shown, *(_plain(e.messages) for e in done)]),
+        kept=_kept(program, result),
+        requests=[r for r in bench.provider.log if r.api != "other"],
+        event_tokens=sum(_event_tokens(e) for e in done),
+        metered=_metered(program, result),
+        reports=[agentcache.report(targets[0])] if wrapped else [],
+        sessions=_sessions(targets) if wrapped else [],
     )
 
 
-def _wrap_all(targets: Sequence[Any], shape: Shape) -> None:
-    first = None
-    for target in targets:
-        if first is None:
-            first = agentcache.wrap(target, **{"context": [BRIEF]})
-        else:
-            agentcache.wrap(target, session=agentcache.session(first))
+def _listen(heard: list[str], shown: list[str]) -> None:
+    """Hooks as a program registers them: `heard` before a call, `shown` after it."""
+
+    def after(context: Any) -> None:
+        heard.append(_plain(f"{context.response!s:.60}"))
+        shown.append(_plain(context.messages))
+
+    register_before_llm_call_hook(lambda context: heard.append(_plain(context.messages)))
+    if CREWAI >= (1, 15):  # before, a hook after calls makes a tool call the final answer (#6529)
+        register_after_llm_call_hook(after)
+
+
+def _wrap_all(targets: Sequence[Any]) -> None:
+    """Wrap the first; the others join its session and its ledger."""
+    first = agentcache.wrap(targets[0], context=[BRIEF])
+    for target in targets[1:]:
+        ledger = attachments(first)[-1].ledger
+        agentcache.wrap(target, session=agentcache.session(first), ledger=ledger)
 
 
 def _sessions(targets: Sequence[Any]) -> list[Any]:
-    from agentcache_crewai import attachments
-
     found = [s for t in targets for a in attachments(t) for s in a.sessions]
     return list({id(s): s for s in found}.values())
 
@@ -226,7 +261,8 @@ def _kinds(cls: type[BaseEvent]) -> list[type[BaseEvent]]:
 
 def _named(event: Any) -> str:
     agent = event.agent_role or getattr(getattr(event, "agent", None), "role", None) or ""
-    return f"{event.type} {agent}".strip()
+    without = event.type == "llm_call_completed" and not event.usage
+    return f"{event.type} {agent}{' (no usage)' * without}".strip()
 
 
 def _event_tokens(event: Any) -> int:
@@ -304,22 +340,20 @@ def _bare(value: Any) -> Any:
 
 
 def _shared(text: str, other: str) -> float:
-    return len(commonprefix([text, other])) / len(text)
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(text, other, strict=False))
+    return sum(1 for _ in same) / len(text)
 
 
 def _stands_on(session: Any, body: Any) -> bool:
-    parent = [b.identity for b in session.parent.blocks() if b.section != "params"]
-    blocks = dialect_of(body).blocks(body)
-    sent = [b.identity for b in blocks if b.section not in ("params", "free")]
-    return sent[: len(parent)] == parent
+    return bool(session.is_fork(dialect_of(body).blocks(body)))
 
 
 def row_of(shape: Shape, plain: Ran, forked: Ran) -> Row:
     """The line of the table, from the two runs."""
     return Row(
         shape.name,
-        len(forked.requests),
-        sum(forked.forks),
+        str(len(forked.requests)),
+        str(sum(forked.forks)),
         _percent(plain.shares),
         _percent(forked.shares),
         "equal" if forked.outputs == plain.outputs else "differ",
@@ -336,16 +370,15 @@ def _percent(shares: Sequence[float | None]) -> str:
 def _usage(plain: Ran, forked: Ran) -> str:
     if forked.metered is None:
         return "-"
-    said = "exact" if forked.metered == forked.billed else f"{forked.metered} != {forked.billed}"
+    said = "exact" if forked.metered == forked.billed else "differs"
     if plain.metered and plain.metered[0] != plain.billed[0]:
-        said += f" (unwrapped {plain.metered[0]} for {plain.billed[0]} calls)"
+        said += f" (plain: {plain.metered[0]} for {plain.billed[0]} calls)"
     return said
 
 
-def reasons(ran: Ran) -> Counter[str]:
-    """How many calls were not forked, by the first word of the reason."""
-    found: Counter[str] = Counter()
-    for report in ran.reports:
-        for passed in report.passed_through:
-            found[passed.reason.partition(":")[0]] += passed.calls
-    return found
+def markdown(rows: Sequence[Row]) -> str:
+    """The table, as it stands in the documentation."""
+    names = [f.name for f in fields(Row)]
+    lines = [names, ["---"] * len(names), *([getattr(r, n) for n in names] for r in rows)]
+    head = f"crewai {version('crewai')}, plain and wrapped, on the loopback provider (emulated)\n"
+    return "\n".join([head, *(f"| {' | '.join(cells)} |" for cells in lines)]) + "\n"

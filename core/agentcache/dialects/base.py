@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, TypeGuard, cast
 
-from agentcache.blocks import Block, dumps
+from agentcache.blocks import Block, Cuts, dumps, frozen
 
 __all__ = ["Dialect", "Json", "Parts", "is_json", "is_list", "role_of", "strip_marks"]
 
@@ -59,8 +59,11 @@ class Dialect(Protocol):
         """Put user text parts in front of messages, in the same shape whatever follows."""
         ...
 
-    def blocks(self, request: Mapping[str, Any]) -> tuple[Block, ...]:
-        """Cut a request into blocks, in the order the provider hashes them."""
+    def blocks(self, request: Mapping[str, Any], cuts: Cuts | None = None) -> tuple[Block, ...]:
+        """Cut a request into blocks, in the order the provider hashes them.
+
+        `cuts` keeps messages that were cut before; one for each dialect.
+        """
         ...
 
     def request(self, blocks: Sequence[Block]) -> Json:
@@ -132,7 +135,7 @@ class BlockCutter(ABC):
         kind = {"type": "ephemeral"} if self.mark_key == "cache_control" else {"mode": "explicit"}
         return {**kind, "ttl": ttl} if ttl else kind
 
-    def blocks(self, request: Mapping[str, Any]) -> tuple[Block, ...]:
+    def blocks(self, request: Mapping[str, Any], cuts: Cuts | None = None) -> tuple[Block, ...]:
         """Cut a request into blocks, in the order the provider hashes them."""
         big = {"tools", self.system_key, self.messages_key}
         params = [k for k in self.rendered if k in request]
@@ -141,7 +144,7 @@ class BlockCutter(ABC):
         out += self._list("tools", "tools", request.get("tools"))
         if self.system_key != self.messages_key:
             out += self._system(request.get(self.system_key))
-        out += self._messages(request.get(self.messages_key))
+        out += self._messages(request.get(self.messages_key), cuts)
         out += [Block("free", k, dumps(request[k])) for k in free]
         # Keys in sending order, with the value of those that were cut into no block at all.
         found = {*params, *free, *(b.path.partition("[")[0] for b in out if b.section in _CUT)}
@@ -160,12 +163,18 @@ class BlockCutter(ABC):
             return [Block("system", self.system_key, dumps(system), role="system", markable=False)]
         return self._list("system", self.system_key, system)
 
-    def _messages(self, messages: Any) -> list[Block]:
+    def _messages(self, messages: Any, cuts: Cuts | None) -> list[Block]:
         if isinstance(messages, str):
             return [Block("messages", self.messages_key, dumps(messages), "user", markable=False)]
         out: list[Block] = []
         for n, message in enumerate(_rows(messages)):
-            out += self._message(f"{self.messages_key}[{n}]", message)
+            key = (n, frozen(message)) if cuts is not None else None
+            found = cuts.get(key) if cuts is not None else None
+            if found is None:
+                found = tuple(self._message(f"{self.messages_key}[{n}]", message))
+                if cuts is not None:
+                    cuts.put(key, found)
+            out += found
         return out
 
     def _message(self, path: str, message: Any) -> list[Block]:

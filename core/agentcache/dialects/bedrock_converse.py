@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-from agentcache.blocks import Block
+from agentcache.blocks import Block, Cuts
 from agentcache.dialects.base import BlockCutter, Json, Parts, is_json, is_list
 from agentcache.dialects.openai_chat import texts_of
 
@@ -83,9 +83,9 @@ class BedrockConverse(BlockCutter):
         del message
         return not _UNMARKABLE & set(part) and part.get("text") != "" and bool(part)
 
-    def blocks(self, request: Mapping[str, Any]) -> tuple[Block, ...]:
+    def blocks(self, request: Mapping[str, Any], cuts: Cuts | None = None) -> tuple[Block, ...]:
         """Cut a request into blocks, in the order the provider hashes them."""
-        return super().blocks(_flat(request))
+        return super().blocks(_flat(request), cuts)
 
     def request(self, blocks: Sequence[Block]) -> Json:
         """Put blocks back together: the inverse of `blocks`, byte for byte."""

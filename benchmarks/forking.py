@@ -1,0 +1,81 @@
+"""Forking one call of a tool loop, as its transcript grows to 100,000 tokens."""
+
+import gc
+import json
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rows import Row, timed_ms
+from transcripts import MODELS, grown, request, session
+
+__all__ = ["forking"]
+
+_TURNS = 50
+_TOKENS = 2000
+_LOOPS = 3
+_LAST = 5
+_SIZES = {"10k": 5, "100k": _TURNS}
+
+
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """Milliseconds of each call of one tool loop, and of writing the same requests as JSON."""
+
+    forked: list[float]
+    dumped: list[float]
+
+
+def forking() -> list[Row]:
+    """Milliseconds a call, at three sizes, and how much a long transcript adds.
+
+    In a real loop message dicts may be new at every call, but texts are the same objects;
+    `re-parsed` is the worst case, where a program reads its history from JSON at every turn.
+    """
+    makes: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+        "": lambda body: body,
+        " re-parsed": lambda body: json.loads(json.dumps(body)),
+    }
+    return [
+        row for model in MODELS for how, make in makes.items() for row in _rows(model, how, make)
+    ]
+
+
+def _rows(model: str, how: str, make: Callable[[dict[str, Any]], dict[str, Any]]) -> list[Row]:
+    one_turn = [_loop(model, 1, 1000, make) for _ in range(4 * _LOOPS)]
+    loops = [_loop(model, _TURNS, _TOKENS, make) for _ in range(_LOOPS)]
+    rows = [_row(f"fork 1k {model}{how}", one_turn, 1)]
+    rows += [_row(f"fork {size} {model}{how}", loops, turns) for size, turns in _SIZES.items()]
+    short, long = rows[1], rows[2]
+    added_us = 1000 * (long.value - short.value) / (_SIZES["100k"] - _SIZES["10k"])
+    dumped_us = 1000 * (long.baseline_value - short.baseline_value) / (_TURNS - _SIZES["10k"])
+    name = f"each earlier turn {model}{how}"
+    return [*rows, Row(name, added_us, "us", "json.dumps", dumped_us, 0.1, "ratio")]
+
+
+def _row(name: str, loops: list[_Loop], turns: int) -> Row:
+    """The calls up to this turn: a few, because one alone is noise."""
+    first = max(0, turns - _LAST)
+    forked = statistics.median(ms for loop in loops for ms in loop.forked[first:turns])
+    dumped = statistics.median(ms for loop in loops for ms in loop.dumped[first:turns])
+    below = 1.0 if "100k" in name and "re-parsed" not in name else None
+    return Row(name, forked, "ms", "json.dumps", dumped, below)
+
+
+def _loop(
+    model: str, turns: int, tokens: int, make: Callable[[dict[str, Any]], dict[str, Any]]
+) -> _Loop:
+    fork = session(model).fork("Researcher")
+    loop = _Loop([], [])
+    gc.collect()
+    for messages in grown(model, turns, tokens):
+        body = make(request(model, messages))
+        loop.dumped.append(timed_ms(lambda body=body: json.dumps(body).encode()))
+        loop.forked.append(timed_ms(lambda body=body: _forked(fork, body)))
+    return loop
+
+
+def _forked(fork: Any, body: dict[str, Any]) -> None:
+    if not fork.rewrite(body).forked:
+        raise RuntimeError("this benchmark measures nothing: the call was not forked")

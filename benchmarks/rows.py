@@ -1,0 +1,58 @@
+"""What a benchmark returns, and how times that are compared are taken."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Row", "SkippedError", "in_turn_ms", "timed_ms"]
+
+
+class SkippedError(Exception):
+    """A benchmark cannot run here; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One number beside what it is compared with; `below` is the target of its value or ratio."""
+
+    name: str
+    value: float
+    unit: str
+    baseline: str
+    baseline_value: float
+    below: float | None = None
+    of: Literal["value", "ratio"] = "value"
+
+    @property
+    def ratio(self) -> float:
+        """The value in units of its baseline."""
+        return self.value / self.baseline_value
+
+    @property
+    def target(self) -> str:
+        """The target as a reader wants it; empty if there is none."""
+        if self.below is None:
+            return ""
+        return f"< {self.below:g}{'x' if self.of == 'ratio' else ' ' + self.unit}"
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is met; None if there is none."""
+        if self.below is None:
+            return None
+        return (self.ratio if self.of == "ratio" else self.value) < self.below
+
+
+def timed_ms(work: Callable[[], object]) -> float:
+    """Milliseconds that one run takes."""
+    start = time.perf_counter()
+    work()
+    return (time.perf_counter() - start) * 1000
+
+
+def in_turn_ms(works: Mapping[str, Callable[[], object]], runs: int) -> dict[str, float]:
+    """Median milliseconds of each, run in turn: a slow moment of the machine falls on all."""
+    turns = [{name: timed_ms(work) for name, work in works.items()} for _ in range(runs)]
+    return {name: statistics.median(turn[name] for turn in turns) for name in works}
