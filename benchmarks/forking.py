@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rows import Row, timed_ms
+from rows import Row, busy_ms
 from transcripts import MODELS, grown, request, session
 
 __all__ = ["forking"]
 
 _TURNS = 50
 _TOKENS = 2000
-_LOOPS = 3
+_LOOPS = 5
 _LAST = 5
 _SIZES = {"10k": 5, "100k": _TURNS}
 
@@ -47,11 +47,17 @@ def _rows(model: str, how: str, make: Callable[[dict[str, Any]], dict[str, Any]]
     loops = [_loop(model, _TURNS, _TOKENS, make) for _ in range(_LOOPS)]
     rows = [_row(f"fork 1k {model}{how}", one_turn, 1)]
     rows += [_row(f"fork {size} {model}{how}", loops, turns) for size, turns in _SIZES.items()]
-    short, long = rows[1], rows[2]
-    added_us = 1000 * (long.value - short.value) / (_SIZES["100k"] - _SIZES["10k"])
-    dumped_us = 1000 * (long.baseline_value - short.baseline_value) / (_TURNS - _SIZES["10k"])
-    name = f"each earlier turn {model}{how}"
-    return [*rows, Row(name, added_us, "us", "json.dumps", dumped_us, 0.1, "ratio")]
+    added = [_slope_us([loop.forked for loop in loops]), _slope_us([loop.dumped for loop in loops])]
+    return [
+        *rows,
+        Row(f"one more turn {model}{how}", added[0], "us", "json.dumps", added[1], 0.1, "ratio"),
+    ]
+
+
+def _slope_us(loops: list[list[float]]) -> float:
+    """What every turn already there adds to a call, once the loop has begun."""
+    ms = [statistics.median(each) for each in zip(*loops, strict=True)]
+    return 1000 * statistics.linear_regression(range(_LAST, _TURNS), ms[_LAST:]).slope
 
 
 def _row(name: str, loops: list[_Loop], turns: int) -> Row:
@@ -71,8 +77,8 @@ def _loop(
     gc.collect()
     for messages in grown(model, turns, tokens):
         body = make(request(model, messages))
-        loop.dumped.append(timed_ms(lambda body=body: json.dumps(body).encode()))
-        loop.forked.append(timed_ms(lambda body=body: _forked(fork, body)))
+        loop.dumped.append(busy_ms(lambda body=body: json.dumps(body).encode()))
+        loop.forked.append(busy_ms(lambda body=body: _forked(fork, body)))
     return loop
 
 

@@ -7,10 +7,9 @@ against a real provider the same milliseconds are a smaller share.
 import os
 import statistics
 import tempfile
-import time
 from typing import Any
 
-from rows import Row, SkippedError
+from rows import Row, SkippedError, busy_ms
 from transcripts import text_of
 
 __all__ = ["kickoff"]
@@ -59,9 +58,7 @@ def _compared() -> list[Row]:
     for number in range(_WARM + _ROUNDS):
         names = list(crews) if number % 2 else list(reversed(crews))
         for name in names:
-            start = time.process_time()
-            crews[name].kickoff()
-            spent[name].append((time.process_time() - start) * 1000)
+            spent[name].append(busy_ms(crews[name].kickoff))
     _check(agentcache.report(crews["wrapped"]))
     ms = {name: statistics.median(times[_WARM:]) for name, times in spent.items()}
     return [

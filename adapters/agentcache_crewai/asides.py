@@ -3,7 +3,7 @@
 CrewAI keeps them beside its agents: planners, guardrails, the analysis of memories.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,9 +12,9 @@ from crewai.utilities.llm_utils import create_llm
 
 from agentcache_crewai.forked import stand_of
 
-__all__ = ["Aside", "asides", "put_aside", "put_back_asides", "uncounted"]
+__all__ = ["Aside", "added_up", "asides", "put_aside", "put_back_asides", "uncounted"]
 
-_CREW: Final = {
+_OF_A_CREW: Final = {
     "planning_llm": "it plans for the crew",
     "chat_llm": "it chats about the crew",
     "function_calling_llm": "it reads tool calls",
@@ -53,6 +53,16 @@ def asides(x: Any) -> Iterator[Aside]:
             yield Aside(holder, attribute, name, f"{use} ({attribute})", value)
 
 
+def added_up(twin: BaseLLM, forks: Sequence[BaseLLM]) -> BaseLLM:
+    """Let a copy add its tokens up with the fork whose model it shared its counters with."""
+    counters = _counters_of_original(twin)
+    for fork in forks:
+        if _counters_of_original(fork) is counters:
+            _plain(twin)._token_usage = _plain(fork)._token_usage
+            break
+    return twin
+
+
 def put_aside(aside: Aside, llm: BaseLLM) -> None:
     """Replace the model where it is kept."""
     _put(aside.holder, aside.attribute, llm)
@@ -79,35 +89,35 @@ def uncounted(crew: Crew) -> Iterator[str]:
 
 def _slots(x: Any) -> Iterator[tuple[Any, str, str, str]]:
     if isinstance(x, Crew):
-        for attribute, use in _CREW.items():
-            yield x, attribute, "Crew", use
-        for task in x.tasks:
-            for guardrail in (task._guardrail, *task._guardrails):
-                if guardrail is not None and hasattr(guardrail, "llm"):
-                    yield guardrail, "llm", "Guardrail Agent", "it judges an answer"
-        for agent in (*x.agents, *([x.manager_agent] if x.manager_agent else ())):
-            yield from _of_agent(agent)
-    else:
-        yield from _of_agent(x)
+        yield from ((x, attribute, "Crew", use) for attribute, use in _OF_A_CREW.items())
+        tasks: list[Any] = x.tasks
+        for task in tasks:
+            yield from _judges(task._guardrail, *task._guardrails)
+    for agent in _staff(x):
+        yield from _of_agent(agent)
     for memory in _memories(x):
         for attribute in ("llm", "_llm_instance"):
             yield memory, attribute, "Memory", "it analyses memories"
 
 
 def _of_agent(agent: Any) -> Iterator[tuple[Any, str, str, str]]:
-    role = str(agent.role)
-    yield agent, "function_calling_llm", role, "it reads tool calls"
+    yield agent, "function_calling_llm", str(agent.role), "it reads tool calls"
     planning = getattr(agent, "planning_config", None)
     if planning is not None:
-        yield planning, "llm", role, "it plans for the agent"
-    guardrail = getattr(agent, "_guardrail", None)
-    if guardrail is not None and hasattr(guardrail, "llm"):
-        yield guardrail, "llm", "Guardrail Agent", "it judges an answer"
+        yield planning, "llm", str(agent.role), "it plans for the agent"
+    yield from _judges(getattr(agent, "_guardrail", None))
+
+
+def _judges(*guardrails: Any) -> Iterator[tuple[Any, str, str, str]]:
+    """Guardrails given as text: CrewAI binds them to a model when their task is made."""
+    for guardrail in guardrails:
+        if hasattr(guardrail, "llm"):
+            yield guardrail, "llm", "Guardrail Agent", "it judges an answer"
 
 
 def _memories(x: Any) -> Iterator[Any]:
     """The memories of a Crew or an agent, also those behind a view of a part of them."""
-    holders = (x, *x.agents) if isinstance(x, Crew) else (x,)
+    holders = [x, *_staff(x)] if isinstance(x, Crew) else [x]
     for holder in holders:
         for attribute in ("memory", "_memory"):
             found = getattr(holder, attribute, None)
@@ -115,10 +125,27 @@ def _memories(x: Any) -> Iterator[Any]:
             yield from (m for m in (found, inner) if hasattr(m, "_llm_instance"))
 
 
+def _staff(x: Any) -> list[Any]:
+    if not isinstance(x, Crew):
+        return [x]
+    return [*x.agents, *([x.manager_agent] if x.manager_agent is not None else [])]
+
+
+def _counters_of_original(fork: BaseLLM) -> Any:
+    stand = stand_of(fork)
+    return None if stand is None else _plain(stand.original)._token_usage
+
+
+def _plain(llm: Any) -> Any:
+    """The model, as one whose private counters may be touched."""
+    return llm
+
+
 def _kept(holder: Any, attribute: str) -> Any:
     if attribute.startswith("_"):
         return getattr(holder, attribute, None)
-    return vars(holder).get(attribute)  # reading a deprecated field as an attribute warns
+    fields: dict[str, Any] = holder.__dict__
+    return fields.get(attribute)  # reading a deprecated field as an attribute warns
 
 
 def _put(holder: Any, attribute: str, llm: Any) -> None:

@@ -99,7 +99,12 @@ def build(endpoint: Endpoint, brief: str, *, parallel: bool) -> Crew:
     research = _task(brief, "List what fleets need, with records.", researcher, parallel=parallel)
     pricing = _task(brief, "Compare the three ways to sell it.", analyst, parallel=parallel)
     page = _task(brief, "Write the page for the board.", writer, needs=[research, pricing])
-    review = _task(brief, "Review the page against the brief.", reviewer, needs=[page])
+    review = _task(
+        brief,
+        "Review the page against the brief and the findings.",
+        reviewer,
+        needs=[research, pricing, page],
+    )
     return Crew(
         agents=[researcher, analyst, writer, reviewer],
         tasks=[research, pricing, page, review],

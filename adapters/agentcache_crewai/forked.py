@@ -146,9 +146,9 @@ def _lent(delegate: Any, owner: Any, stand: Stand) -> Any:
     """A copy of the model that Azure's class hands Responses to, with its owner's turns."""
     first: Any = stand.original
     lent = copy.copy(delegate)
-    cls = type(first._responses_delegate)
-    object.__setattr__(lent, "__class__", _hooked_class(cls))
-    lent._agentcache = replace(stand, original=first._responses_delegate)
+    served: BaseLLM = first._responses_delegate
+    object.__setattr__(lent, "__class__", _hooked_class(type(served)))
+    lent._agentcache = replace(stand, original=served)
     lent._agentcache_owner = id(owner)
     lent._token_usage = dict.fromkeys(lent._token_usage, 0)
     return lent
@@ -180,8 +180,8 @@ def _class_of(name: str, mixin: type, cls: type[BaseLLM]) -> type[BaseLLM]:
 def _chain(llm: Any, stand: Stand) -> Generator[None]:
     """Share what a call continues: agents of one model continue each other's responses."""
     original: Any = stand.original
-    kept = _CHAIN if stand.wire.chained(llm) else ()
-    kept = tuple(name for name in kept if hasattr(original, name))
+    chained = bool(stand.wire.chained(llm))
+    kept = [name for name in _CHAIN if chained and hasattr(original, name)]
     for name in kept:
         setattr(llm, name, getattr(original, name))
     try:

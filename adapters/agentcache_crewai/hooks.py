@@ -1,6 +1,6 @@
 """The methods of CrewAI's model classes in which a request, a first event or usage can be seen."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 from agentcache.dialects.base import is_json, is_list
@@ -8,7 +8,7 @@ from agentcache.usage import Usage
 from agentcache_crewai.turns import Stand, turn_of
 from agentcache_crewai.wires import Seam
 
-__all__ = ["FRAMEWORK_KEYS", "Hooks", "without_flags"]
+__all__ = ["FRAMEWORK_KEYS", "Hooks"]
 
 FRAMEWORK_KEYS: Final = ("cache_breakpoint",)
 """Keys CrewAI puts on messages for itself; some of its classes leak them onto the wire."""
@@ -26,8 +26,9 @@ class Hooks:
 
     def _prepare_completion_params(self, *args: Any, **kwargs: Any) -> Any:
         inner: Any = super()
-        params = without_flags(inner._prepare_completion_params(*args, **kwargs))
-        return _forked(self, "completion", params)
+        params = inner._prepare_completion_params(*args, **kwargs)
+        native = self._agentcache.wire.native
+        return _forked(self, "completion", _without_flags(params) if native else params)
 
     def _prepare_responses_params(self, *args: Any, **kwargs: Any) -> Any:
         inner: Any = super()
@@ -70,26 +71,21 @@ class Hooks:
 
     def _extract_token_usage(self, response: Any) -> Any:
         inner: Any = super()
-        found = inner._extract_token_usage(response)
-        said = getattr(getattr(response, "usage_metadata", None), "cached_content_token_count", 0)
-        if said is None and is_json(found):  # CrewAI reads "not said" as zero
-            turn = turn_of(self)
-            if turn is not None:
-                turn.usage = _crewai_usage({**found, "cached_prompt_tokens": None})
-        return found
+        _note_usage(self, response, getattr(response, "usage_metadata", None))
+        return inner._extract_token_usage(response)
 
     def _track_token_usage_internal(self, usage_data: Any) -> None:
         """Count on this fork alone, and on the original for whoever reads the total there."""
         inner: Any = super()
         turn = turn_of(self)
         if turn is not None and turn.usage.input_tokens is None:
-            turn.usage = _usage_in(_dumped(usage_data))
+            turn.usage = Usage.from_payload(_dumped(usage_data))
         inner._track_token_usage_internal(usage_data)
         original: Any = self._agentcache.original
         original._track_token_usage_internal(usage_data)
 
 
-def without_flags(params: Any) -> Any:
+def _without_flags(params: Any) -> Any:
     """Drop CrewAI's own keys from messages, in a copy: LiteLLM would send them on."""
     messages: Any = params.get("messages") if is_json(params) else None
     if not is_list(messages) or not any(k in m for m in messages for k in FRAMEWORK_KEYS):
@@ -164,34 +160,3 @@ def _dumped(usage: Any) -> dict[str, Any]:
         if callable(dump):
             return dict(dump())
     return {}
-
-
-def _usage_in(data: Mapping[str, Any]) -> Usage:
-    """CrewAI's own counters, or a provider's that CrewAI hands on as they came."""
-    if "inputTokens" in data:
-        return _converse_usage(data)
-    if "prompt_token_count" in data or "cached_prompt_tokens" in data:
-        return _crewai_usage(data)
-    return Usage.from_payload(data)
-
-
-def _converse_usage(data: Mapping[str, Any]) -> Usage:
-    """Bedrock's counters: `inputTokens` are those neither read from nor written to a cache."""
-    read, write = (_count(data, f"cache{kind}InputTokens") for kind in ("Read", "Write"))
-    fresh = _count(data, "inputTokens")
-    total = None if fresh is None else fresh + (read or 0) + (write or 0)
-    return Usage(total, read, write, _count(data, "outputTokens"))
-
-
-def _crewai_usage(data: Mapping[str, Any]) -> Usage:
-    """CrewAI's own counters, all a model class without a known wire gives."""
-    return Usage(
-        _count(data, "prompt_tokens", "input_tokens", "prompt_token_count"),
-        _count(data, "cached_prompt_tokens", "cached_tokens"),
-        _count(data, "cache_creation_tokens"),
-        _count(data, "completion_tokens", "output_tokens"),
-    )
-
-
-def _count(data: Mapping[str, Any], *names: str) -> int | None:
-    return next((int(data[n]) for n in names if isinstance(data.get(n), int)), None)

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crewai import Agent, BaseLLM, Crew, Flow, Process
-from crewai.lite_agent import LiteAgent
+from crewai.lite_agent import LiteAgent  # pyright: ignore[reportDeprecated]
 from crewai.utilities.llm_utils import create_llm
 
 from agentcache.errors import UnknownObjectError
 from agentcache_crewai.asides import put_back_asides
+from agentcache_crewai.classes import wire_of
 from agentcache_crewai.forked import stand_of
-from agentcache_crewai.native import wire_of
 from agentcache_crewai.tools import Conversation, conversations, late_tools
 from agentcache_crewai.wires import Wire
 
@@ -55,7 +55,7 @@ class Place:
 
 def holders(x: object) -> Iterator[tuple[Any, str]]:
     """Attributes of a Crew or an Agent that hold a model, or may hold one later."""
-    if isinstance(x, Agent | LiteAgent):
+    if isinstance(x, Agent) or _writes_its_tools(x):
         yield x, "llm"
     elif isinstance(x, Crew):
         for agent in x.agents:
@@ -86,9 +86,14 @@ def places(x: object) -> Iterator[Place]:
         names[name] = names.get(name, 0) + 1
         label = name if names[name] == 1 else f"{name} ({names[name]})"
         talks = conversations(holder, crew)
-        if isinstance(holder, LiteAgent):  # its tools stand in its prompt
+        if _writes_its_tools(holder):
             talks = [replace(talk, tools=()) for talk in talks]
         yield Place(holder, attribute, label, value, wire_of(value), talks)
+
+
+def _writes_its_tools(x: object) -> bool:
+    """Whether an agent's tools stand in its prompt, whatever its model takes."""
+    return isinstance(x, LiteAgent)  # pyright: ignore[reportDeprecated]
 
 
 def put(holder: Any, attribute: str, llm: Any) -> None:

@@ -69,7 +69,8 @@ def _added(holder: Any, crew: Crew | None, task: Task | None) -> Iterator[Any]:
         coworkers = _coworkers(holder, crew, task)
         if coworkers:
             yield from AgentTools(agents=coworkers).tools()
-    if vars(holder).get("multimodal") and not _sees(holder.llm):
+    kept: dict[str, Any] = holder.__dict__  # reading a deprecated field as an attribute warns
+    if kept.get("multimodal") and not _sees(holder.llm):
         yield from holder.get_multimodal_tools()
     memory = getattr(holder, "memory", None) or getattr(crew, "_memory", None)
     if memory and memory is not True:

@@ -20,8 +20,8 @@ from agentcache.dialects import dialect
 from agentcache.dialects.base import is_list
 from agentcache.gate import Pass
 from agentcache.ledger import Call
-from agentcache.sessions import Fork, Rewrite, opening
-from agentcache.standings import Standing
+from agentcache.sessions import Fork, Rewrite
+from agentcache.talks import Talk, opening
 from agentcache.usage import Usage
 from agentcache_crewai.outlook import Outlook
 from agentcache_crewai.wires import Wire
@@ -76,12 +76,12 @@ class Stand:
 class Speech:
     """Who speaks, and why this is not the agent's own conversation (empty if it is).
 
-    `standing` is what its conversation stands on, if it may become a fork.
+    `talk` is its conversation, if it may become a fork.
     """
 
     name: str
     side_call: str = ""
-    standing: Standing | None = None
+    talk: Talk | None = None
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ class Turn:
             request,
             name=self.speech.name,
             side_call=self.speech.side_call,
-            standing=self.speech.standing,
+            talk=self.speech.talk,
             strict=self.stand.attachment.options.strict,
         )
         self.held.writes = self.rewrite.forked
@@ -153,15 +153,15 @@ def speech_of(stand: Stand, llm: object, messages: Any, kwargs: Mapping[str, Any
         return Speech(name, chained)
     if stand.aside or voice not in stand.voices or _plans(kwargs):
         return Speech(name, f"side_call: {stand.aside or _NOT_OWN}")
-    return Speech(name, standing=_standing(stand, messages, kwargs))
+    return Speech(name, talk=_talk(stand, messages, kwargs))
 
 
-def _standing(stand: Stand, messages: Sequence[Any], kwargs: Mapping[str, Any]) -> Standing | None:
+def _talk(stand: Stand, messages: Sequence[Any], kwargs: Mapping[str, Any]) -> Talk | None:
     stand.outlook.look(kwargs.get("from_agent"), kwargs.get("from_task"))
     if stand.fork.session.left:
         return None
     parts = dialect("openai.chat").split({"messages": messages})  # CrewAI's own form, always
-    return stand.fork.stand(opening(parts), len(parts.messages))
+    return stand.fork.talk(opening(parts), len(parts.messages))
 
 
 def _plans(kwargs: Mapping[str, Any]) -> bool:
@@ -173,19 +173,17 @@ def _plans(kwargs: Mapping[str, Any]) -> bool:
 
 def entry(stand: Stand, speech: Speech) -> AbstractContextManager[Pass]:
     """The gate, for a call that will be a fork; an open door for any other."""
-    standing = speech.standing
-    if standing is None or standing.why_not:
+    if speech.talk is None or speech.talk.standing.why_not:
         return nullcontext(_ungated(stand))
-    *shorter, key = standing.keys
+    *shorter, key = speech.talk.standing.keys
     return stand.attachment.options.gate.enter(key, stand.fork.session.terms, shorter)
 
 
 def aentry(stand: Stand, speech: Speech) -> AbstractAsyncContextManager[Pass]:
     """Async twin of `entry`."""
-    standing = speech.standing
-    if standing is None or standing.why_not:
+    if speech.talk is None or speech.talk.standing.why_not:
         return nullcontext(_ungated(stand))
-    *shorter, key = standing.keys
+    *shorter, key = speech.talk.standing.keys
     return stand.attachment.options.gate.aenter(key, stand.fork.session.terms, shorter)
 
 
@@ -197,7 +195,7 @@ def _ungated(stand: Stand) -> Pass:
 @contextmanager
 def previewing(llm: object, stand: Stand, messages: Sequence[Any]) -> Generator[Turn]:
     """Let the hooks rewrite a request that is only counted: no gate, no record."""
-    speech = Speech(stand.fork.name, standing=_standing(stand, messages, {}))
+    speech = Speech(stand.fork.name, talk=_talk(stand, messages, {}))
     turn = Turn(id(llm), stand, speech, _ungated(stand))
     token = _turn.set(turn)
     try:

@@ -1,6 +1,7 @@
 """How each of CrewAI's model classes speaks, and where its request can be seen.
 
-The classes that build their provider's own request are in `native`; here is what any `BaseLLM` has.
+The classes that build their provider's own request are in `native` and `clouds`; here is what any
+`BaseLLM` has.
 """
 
 import sys
@@ -86,9 +87,11 @@ class Wire:
         self, llm: Any, system: str, user: str, schemas: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """The first request of a conversation, without sending one."""
-        said = [{"role": "system", "content": system}, {"role": "user", "content": user}]
-        if self.writes:
-            said = [{**message, "cache_breakpoint": True} for message in said]
+        flag = {"cache_breakpoint": True} if self.writes else {}
+        said: list[Any] = [
+            {"role": "system", "content": system, **flag},
+            {"role": "user", "content": user, **flag},
+        ]
         return self.request(llm, said, list(schemas) if schemas and takes_tools(llm) else None)
 
     def request(self, llm: Any, messages: list[Any], tools: Any) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from agentcache.parent import CacheDomain, freeze, union_tools
 from agentcache.rules import Rule
 from agentcache.sessions import Session
 from agentcache.worth import Sample
-from agentcache_crewai.asides import Aside, asides, put_aside, uncounted
+from agentcache_crewai.asides import Aside, added_up, asides, put_aside, uncounted
+from agentcache_crewai.classes import wire_of
 from agentcache_crewai.forked import forked_copy, stand_of
-from agentcache_crewai.native import wire_of
 from agentcache_crewai.outlook import Outlook, samples
 from agentcache_crewai.places import Place, holders, places, put, put_back
 from agentcache_crewai.tools import CANONICAL
@@ -179,7 +179,7 @@ def _forks(
 
 
 def _counted(aside: Aside, forks: Sequence[BaseLLM], attachment: Attachment) -> BaseLLM:
-    """A copy that is only counted, and adds its tokens up with the same fork as its model did."""
+    """A copy of a model that is only counted."""
     wire = wire_of(aside.llm)
     rule = wire.rule(aside.llm, attachment.options.provider)
     session = Session(freeze(wire.spoken(rule), rule, wire.domain(aside.llm, rule)))
@@ -192,13 +192,7 @@ def _counted(aside: Aside, forks: Sequence[BaseLLM], attachment: Attachment) -> 
         Outlook(session, attachment, wire, _session_of),
         aside=aside.use,
     )
-    twin = forked_copy(aside.llm, stand)
-    for fork in forks:
-        own = stand_of(fork)
-        if own is not None and own.original._token_usage is aside.llm._token_usage:
-            twin._token_usage = fork._token_usage
-            break
-    return twin
+    return added_up(forked_copy(aside.llm, stand), forks)
 
 
 def _session_of(holder: Any) -> Session | None:

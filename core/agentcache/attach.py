@@ -9,7 +9,8 @@ from agentcache.errors import AgentcacheWarning
 from agentcache.gate import Gate
 from agentcache.ledger import Ledger
 from agentcache.parent import Parent
-from agentcache.sessions import Session, opening
+from agentcache.sessions import Session
+from agentcache.talks import opening
 from agentcache.worth import Sample, would_cost_more
 
 __all__ = ["Adapter", "Attachment", "Options"]

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 __all__ = [
     "Block",
@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 Section = Literal["params", "tools", "system", "messages", "free"]
+
 
 def _only(wanted: Callable[[str], bool]) -> bytes:
     """A table that leaves the wanted ASCII characters and turns all else into spaces."""
@@ -95,7 +96,7 @@ class Print:
 class Printer:
     """Makes fingerprints, each once; keeps digests and numbers, never the texts."""
 
-    def __init__(self, limit: int = 16_384) -> None:
+    def __init__(self, limit: int = 4096) -> None:
         """Remember up to `limit` fingerprints and weights, then start afresh."""
         self._limit = limit
         self._weights: dict[bytes, int] = {}
@@ -172,7 +173,7 @@ def _size(blocks: Iterable[Block]) -> int:
     return sum(len(block.json) for block in blocks)
 
 
-def frozen(value: object) -> object:
+def frozen(value: Any) -> object:
     """A key that is equal for two JSON values exactly if their JSON is, without writing it.
 
     Texts stand in it as they are: nothing is copied, and a text that was hashed once is not again.
@@ -182,14 +183,14 @@ def frozen(value: object) -> object:
         return value
     if kind is dict:
         flat: list[object] = [dict]
-        for key, inner in cast("dict[object, object]", value).items():
+        for key, inner in value.items():
             flat += (
                 key if type(key) is str else frozen(key),
                 inner if type(inner) is str else frozen(inner),
             )
         return tuple(flat)
     if kind is list or kind is tuple:
-        return (list, *map(frozen, cast("Sequence[object]", value)))
+        return (list, *map(frozen, value))
     return (kind, repr(value) if kind is float else value)
 
 

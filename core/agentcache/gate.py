@@ -67,7 +67,9 @@ class Pass:
 
     def first_event(self) -> None:
         """Say that the response has begun: where the rules allow it, the others go now."""
-        if self.gate is not None and self.writes and self.terms.readable == "first_event":
+        if self.over or not self.writes or self.terms.readable != "first_event":
+            return
+        if self.gate is not None:
             for held in (self, *self.leads):
                 self.gate.readable(held)
 
@@ -129,8 +131,10 @@ class Gate:
             return
         asked_s = self._clock()
         with ExitStack() as stack:
-            cold = [shorter for shorter in within if not self.is_warm(shorter)]
-            leads = [p for shorter in cold for p in _lead(stack, self._waited(shorter, terms))]
+            leads: list[Pass] = []
+            for shorter in within:
+                if not self.is_warm(shorter):
+                    leads += _lead(stack, self._waited(shorter, terms))
             with self._waited(key, terms) as held, _holding(held, leads, asked_s):
                 yield held
 

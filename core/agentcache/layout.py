@@ -4,8 +4,7 @@
 """
 
 import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -65,33 +64,47 @@ def lift(text: str, context: Sequence[str]) -> str:
 
     A context shorter than the reference stays where it is.
     """
-    found: dict[str, str] = {}
-    for n, shared in enumerate(context, 1):
-        reference = f"[shared_context {n}, given above]"
-        if len(shared) > len(reference) and shared in text:
-            found.setdefault(shared, reference)
-    # In one pass, so that no reference is searched for the next context.
-    return _any_of(found).sub(lambda m: found[m.group()], text) if found else text
+    references = {shared: f"[shared_context {n}, given above]" for n, shared in _numbered(context)}
+    found = [shared for shared, reference in references.items() if len(shared) > len(reference)]
+    pieces = _pieces(text, found)
+    return "".join(references[piece] if shared else piece for piece, shared in pieces)
 
 
 def found_in(texts: Iterable[str], wanted: Iterable[str]) -> list[str]:
     """Those of the wanted texts that `lift` would take out of these texts."""
-    known, taken = list(wanted), dict[str, None]()
-    for text in texts:
-        here = [w for w in known if w in text]
-        taken.update(dict.fromkeys(_any_of(here).findall(text) if len(here) > 1 else here))
+    known = list(wanted)
+    taken = {piece for text in texts for piece, shared in _pieces(text, known) if shared}
     return [w for w in known if w in taken]
 
 
 def cut_at(text: str, wanted: Iterable[str]) -> list[str]:
     """What is left of a text, in order, once these are taken out of it."""
-    here = [w for w in wanted if w in text]
-    return _any_of(here).split(text) if here else [text]
+    return [piece for piece, shared in _pieces(text, wanted) if not shared]
 
 
-def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
-    longest_first = sorted(texts, key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest_first)))
+def _numbered(context: Sequence[str]) -> list[tuple[int, str]]:
+    """Contexts with their numbers; of two equal ones the first."""
+    return [(n, shared) for n, shared in enumerate(context, 1) if shared not in context[: n - 1]]
+
+
+def _pieces(text: str, wanted: Iterable[str]) -> Iterator[tuple[str, bool]]:
+    """Cut a text at the wanted ones, in one pass: (piece, whether it is one of them).
+
+    The leftmost comes first, and of two that begin together the longer one.
+    """
+    here = {found: at for found in wanted if (at := text.find(found)) >= 0}
+    start = 0
+    while here:
+        found = min(here, key=lambda one: (here[one], -len(one)))
+        at = here[found]
+        if at > start:
+            yield text[start:at], False
+        yield found, True
+        start = at + len(found)
+        here = {one: text.find(one, start) if was < start else was for one, was in here.items()}
+        here = {one: at for one, at in here.items() if at >= 0}
+    if start < len(text):
+        yield text[start:], False
 
 
 def lay(

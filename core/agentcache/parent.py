@@ -68,7 +68,7 @@ class Parent:
     @property
     def mark(self) -> Json:
         """The mark on the last shared block; empty where this family or this wire has none."""
-        if not self.rule.marks or self.dialect.mark_key != self.rule.mark_key:
+        if not self.rule.takes_mark(self.dialect.mark_key):
             return {}
         return mark_value(self.dialect, self.ttl, default=self.ttl == self.rule.ttl)
 
@@ -155,7 +155,7 @@ def freeze(  # noqa: PLR0913 - a parent is all of these
 
     """
     wire = dialect(dialect_name)
-    frozen = {*rule.freeze, *wire.rendered} - _BULK
+    frozen = {*rule.frozen(wire.rendered)} - _BULK
     keep = {k: v for k, v in (params or {}).items() if k in frozen and k not in rule.single_shot}
     return Parent(
         wire,

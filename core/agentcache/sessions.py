@@ -1,29 +1,33 @@
 """Session: one frozen parent and the forks that stand on it."""
 
 import copy
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agentcache.allow import allow_line, restriction
-from agentcache.blocks import Block, Cuts, Print, Printer, dumps, frozen
-from agentcache.dialects import Dialect, Json, Parts
-from agentcache.dialects.base import is_json, role_of
-from agentcache.dialects.openai_chat import texts_of
+from agentcache.blocks import Block, Cuts, Print, Printer
+from agentcache.dialects import Json, Parts
+from agentcache.dialects.base import is_json
+from agentcache.differences import in_marks, in_params, in_tools, not_plain
 from agentcache.errors import FrozenError
 from agentcache.gate import Terms
-from agentcache.layout import SAID, Tail, lay, lift
+from agentcache.layout import Tail, lay, lift
 from agentcache.parent import CacheDomain, Parent, tool_text
+from agentcache.rules import Affinity
 from agentcache.standings import Standing
+from agentcache.talks import Talk, Talks, key_of, opening
 from agentcache.trunks import Path, Trunks
 
-__all__ = ["Fork", "Rewrite", "Session", "opening"]
+__all__ = ["Fork", "Rewrite", "Session"]
 
 _BRANCHES: Final = 256
 _EPOCHS: Final = 8
-_TALKS: Final = 256
-_NOT_PARAMS: Final = frozenset({"tools", "system", "messages", "prompt_cache_key"})
+_SHORT: Final = 4
+"""Messages up to which a conversation may never be heard of again: not worth remembering."""
+_numbers: Final = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,8 @@ class Rewrite:
     """What a fork makes of a request.
 
     `request` is what to send; `reason` says why it is not forked, or is empty. `allowed` are the
-    tools this call may use; `original` and `sent` fingerprint the request before and after.
+    tools this call may use; `original` and `sent` fingerprint the request before and after;
+    `headers` go with it, so that all forks land on one machine.
     """
 
     request: Json
@@ -40,15 +45,7 @@ class Rewrite:
     allowed: tuple[str, ...]
     original: tuple[Print, ...]
     sent: tuple[Print, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Talk:
-    """What one conversation began with and keeps: its trunk, and the tools its tail lists."""
-
-    standing: Standing
-    listed: tuple[str, ...]
-    length: int
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Session:
@@ -80,6 +77,7 @@ class Session:
         self._roots = [self._standing.trunk]
         self._branches = {self._standing.path: self._standing}
         self._trunks = Trunks(parent.rule, self._printer.weigh)
+        self._talks = Talks()
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse to change what is frozen."""
@@ -153,13 +151,24 @@ class Session:
         """Fork the parent for one agent; `tools` are the names it may ever call (None: all)."""
         return Fork(self, name, tools)
 
+    @property
+    def talks(self) -> Talks:
+        """The conversations of its forks."""
+        return self._talks
+
     def blocks(self, request: Mapping[str, Any]) -> tuple[Block, ...]:
-        """Cut a request into blocks; messages seen before are not cut again."""
-        return self.parent.dialect.blocks(request, self._cuts)
+        """Cut a request into blocks; messages of a long conversation are cut once."""
+        wire = self.parent.dialect
+        long = len(request.get(wire.messages_key) or ()) > _SHORT
+        return wire.blocks(request, self._cuts if long else None)
 
     def prints(self, blocks: Sequence[Block]) -> tuple[Print, ...]:
-        """Fingerprint blocks; those seen before are not worked out again."""
-        return self._printer(blocks)
+        """Fingerprint blocks; those seen before are not worked out again.
+
+        A parameter that may vary under this rule is part of no prefix.
+        """
+        vary = self.parent.rule.varies
+        return self._printer(b for b in blocks if b.section != "params" or b.path not in vary)
 
     def is_fork(self, blocks: Sequence[Block]) -> bool:
         """Whether a request stands on this parent already, be it before the trunk grew."""
@@ -196,7 +205,7 @@ class Session:
         """What a conversation stands on whose program says these texts first."""
         if self._hoists:
             self._trunks.hear(speaker, texts, self.parent.context)
-        return self.branch(self._trunks.path(texts, _key(texts)))
+        return self.branch(self._trunks.path(texts, key_of(texts)))
 
     def widen(self, agent: str, tools: Sequence[Json]) -> bool:
         """Start a new epoch with these tools in the union; False if that cannot be.
@@ -228,14 +237,14 @@ class Session:
 class Fork:
     """One agent's stand on a session. `rewrite` is where its requests become forks."""
 
+    __slots__ = ("_name", "_number", "_session", "_tools")
+
     def __init__(self, session: Session, name: str, tools: Sequence[str] | None = None) -> None:
         """Create through `Session.fork`."""
         self._session = session
         self._name = name
         self._tools = tuple(tools) if tools is not None else session.standing.names
-        self._talks: dict[int, _Talk] = {}
-        self._stands: dict[int, tuple[Standing, int]] = {}
-        self._lock = threading.Lock()
+        self._number = next(_numbers)
 
     @property
     def session(self) -> Session:
@@ -252,21 +261,29 @@ class Fork:
         """The tools the agent may ever call, in the order its tail lists them."""
         return self._tools
 
+    def talk(self, said: Sequence[str], length: int) -> Talk:
+        """The conversation that opens with these texts and has so many messages by now.
+
+        `said` is its system text and its first message; `length` does not count the system text.
+        """
+        session = self._session
+        return session.talks.of(self._number, said, length, lambda: session.stand(self._name, said))
+
     def rewrite(
         self,
         request: Mapping[str, Any],
         *,
         name: str | None = None,
         side_call: str = "",
-        standing: Standing | None = None,
+        talk: Talk | None = None,
         strict: bool = False,
     ) -> Rewrite:
         """Turn the program's request into a fork of the parent, or say why not.
 
         A request that is a fork already comes back unchanged. `side_call` names why the program's
         request is not this agent's own conversation; it then passes through. `name` is the agent's
-        name as it is now, where it is filled in late. `standing` is what `stand` said of it; worked
-        out from the request otherwise.
+        name as it is now, where it is filled in late. `talk` is the conversation, if the caller
+        has asked for it before.
 
         Raises:
             FrozenError: with `strict`, where the request differs from what the parent froze.
@@ -276,52 +293,29 @@ class Fork:
         blocks = session.blocks(request)
         before = session.prints(blocks)
         names = tuple(wire.tool_name(t) for t in wire.tools_of(request) if is_json(t))
-        parts, reason = None, side_call or session.left or _not_plain(wire, request)
-        if not reason:
-            parts = wire.split(request)
-            standing = standing or self._stand(parts)
-            reason = standing.why_not
-        if not reason:
-            reason = self._differs(request, blocks)
-            if reason and strict:
-                raise FrozenError(reason)
-        if reason or parts is None or standing is None:
+        reason = side_call or session.left or not_plain(wire, request)
+        if reason:
             return Rewrite(dict(request), False, reason, names, before, before)
-        if not set(names) <= set(standing.names):  # the union has just grown
-            standing = session.branch(standing.path)
+        parts = wire.split(request)
+        talk = talk or self.talk(opening(parts), len(parts.messages))
+        reason = talk.standing.why_not or self._differs(request, blocks, strict=strict)
+        if reason:
+            return Rewrite(dict(request), False, reason, names, before, before)
         if session.is_fork(blocks):
             return Rewrite(dict(request), True, "", names, before, before)
-        sent = self._lay(name or self._name, parts, names, standing)
-        return Rewrite(sent, True, "", names, before, session.prints(session.blocks(sent)))
+        if not set(names) <= set(talk.standing.names):  # the union has just grown
+            talk.standing = session.branch(talk.standing.path)
+        sent, headers = self._lay(name or self._name, parts, names, talk)
+        after = session.prints(session.blocks(sent))
+        return Rewrite(sent, True, "", names, before, after, headers)
 
-    def stand(self, opening: Sequence[str], length: int) -> Standing:
-        """What a conversation stands on that opens with these texts and has so many messages.
-
-        The opening is its system text and its first message, `length` does not count the system
-        text. It keeps what it began with; one that is shorter than before begins anew.
-        """
-        key = _key(opening)
-        with self._lock:
-            standing, before = self._stands.pop(key, (None, 0))
-            if standing is None or _begins(length, before):
-                standing = self._session.stand(self._name, opening)
-            while len(self._stands) >= _TALKS:
-                self._stands.pop(next(iter(self._stands)))
-            self._stands[key] = (standing, length)
-        return standing
-
-    def standing(self, request: Mapping[str, Any]) -> Standing:
-        """What a request of this agent's stands on."""
-        return self._stand(self._session.parent.dialect.split(request))
-
-    def _stand(self, parts: Parts) -> Standing:
-        return self.stand(opening(parts), len(parts.messages))
-
-    def _lay(self, agent: str, parts: Parts, names: tuple[str, ...], standing: Standing) -> Json:
-        talk = self._talk(parts, names, standing)
+    def _lay(
+        self, agent: str, parts: Parts, names: tuple[str, ...], talk: Talk
+    ) -> tuple[Json, dict[str, str]]:
+        listed = talk.lists(self._tools, names)
         parent, union = talk.standing.parent, talk.standing.names
-        rule, wire, loops = parent.rule, parent.dialect, bool(talk.listed)
-        lines = (*_own_descriptions(parent, parts), allow_line(talk.listed, union))
+        rule, wire, loops = parent.rule, parent.dialect, bool(listed)
+        lines = (*_own_descriptions(parent, parts), allow_line(listed, union))
         asked = parts.rest.get("tool_choice")
         rest = {**parts.rest, **restriction(wire, rule, names, union, asked)}
         if not loops:
@@ -331,79 +325,45 @@ class Fork:
             rest.pop(wire.mark_key, None)
         if parent.ttl != rule.ttl:
             rest = {**parent.ttl.sends, **rest}
-        if rule.affinity is not None and rule.affinity.kind == "body":
-            rest.setdefault(rule.affinity.name, self._session.affinity_id)
+        rest, headers = self._kept_together(rest, rule.affinity_for(wire.name))
         laid = Parts(parts.system, parts.messages, parts.tools, rest)
         own = (lift(t, parent.context) for t in parts.system if t != parent.system)
         tail = Tail(agent, tuple(own), lines)
-        return lay(wire, rule, talk.standing.laid, laid, tail, mark=parent.mark, loops=loops)
+        mark = parent.mark
+        return lay(wire, rule, talk.standing.laid, laid, tail, mark=mark, loops=loops), headers
 
-    def _talk(self, parts: Parts, names: tuple[str, ...], standing: Standing) -> _Talk:
-        """What the conversation began with, so that nothing ahead of its own turns moves.
+    def _kept_together(self, rest: Json, affinity: Affinity | None) -> tuple[Json, dict[str, str]]:
+        """Request parameters and headers that make all forks of the parent land together."""
+        if affinity is None:
+            return rest, {}
+        value = self._session.affinity_id
+        if affinity.kind == "header":
+            return rest, {affinity.name: value}
+        return affinity.placed(rest, value), {}
 
-        A framework may drop the tools for a last forced answer, or add one late: both are wire
-        restrictions, not news for the tail. And the trunk may have grown meanwhile: by texts, which
-        wait for the next conversation, or by a tool, which this one needs.
-        """
-        key, length = _key(parts.system, parts.messages[:1]), len(parts.messages)
-        with self._lock:
-            talk = self._talks.pop(key, None)
-            if talk is None or _begins(length, talk.length):
-                own = tuple(n for n in self._tools if n in names)
-                listed = (*own, *(n for n in names if n not in own))
-                talk = _Talk(standing, listed, length)
-            elif not set(names) <= set(talk.standing.names):
-                talk = replace(talk, standing=standing)
-            while len(self._talks) >= _TALKS:
-                self._talks.pop(next(iter(self._talks)))
-            self._talks[key] = talk  # the latest last: the longest silent goes first
-        return talk
-
-    def _differs(self, request: Mapping[str, Any], blocks: Sequence[Block]) -> str:
-        """What cannot be forked, or the parent froze otherwise, with the cure; empty if nothing."""
+    def _differs(self, request: Mapping[str, Any], blocks: Sequence[Block], *, strict: bool) -> str:
+        """What the parent froze otherwise, with the cure; empty if nothing."""
         parent = self._session.parent
-        if any(b.mark for b in blocks) and not parent.mark:
-            return (
-                f"own_marks: agent {self._name!r} marks its own prefix, and {parent.rule.name} "
-                "does not say where a fork's mark would stand. Pass provider= or drop the marks."
-            )
-        return self.differs_in_params(request) or self._differs_in_tools(request, blocks)
-
-    def differs_in_params(self, params: Mapping[str, Any]) -> str:
-        """Which of these request parameters the parent froze otherwise; empty if none."""
-        parent = self._session.parent
-        frozen = dict(parent.params)
-        for name in dict.fromkeys((*parent.rule.freeze, *parent.dialect.rendered)):
-            if name in _NOT_PARAMS or name in parent.rule.single_shot:
-                continue
-            value = dumps(params[name]) if name in params else None
-            if value != frozen.get(name):
-                was = frozen.get(name, "nothing")
-                return (
-                    f"frozen_param: agent {self._name!r} sends {name}={value or 'nothing'}, the "
-                    f"parent froze {was}. Give all agents the same {name}, or wrap again."
-                )
-        return ""
+        reason = (
+            in_marks(parent, self._name, blocks)
+            or in_params(parent, self._name, request)
+            or self._differs_in_tools(request, blocks)
+        )
+        if reason and strict:
+            raise FrozenError(reason)
+        return reason
 
     def _differs_in_tools(self, request: Mapping[str, Any], blocks: Sequence[Block]) -> str:
         session, standing = self._session, self._session.standing
         name_of, tools = session.parent.dialect.tool_name, session.parent.dialect.tools_of(request)
-        sent = [(name_of(t), t, b.json) for t, b in zip(tools, _tools(blocks), strict=True)]
+        texts = [block.json for block in blocks if block.section == "tools"]
+        sent = [(name_of(tool), tool, text) for tool, text in zip(tools, texts, strict=True)]
         odd = [n for n, (name, _, text) in enumerate(sent) if not standing.holds(name, text)]
         unknown = [sent[n][1] for n in odd if sent[n][0] not in standing.names]
         if not odd or (len(unknown) == len(odd) and session.widen(self._name, unknown)):
             return ""
         name = sent[odd[0]][0]
-        known = name in standing.names
-        what = "with another definition than the parent froze" if known else "unknown to it"
-        return (
-            f"frozen_tools: agent {self._name!r} sends tools[{odd[0]}] = {name!r}, {what}. "
-            "Wrap again after changing tools, or drop the tool."
-        )
-
-
-def _tools(blocks: Sequence[Block]) -> list[Block]:
-    return [block for block in blocks if block.section == "tools"]
+        return in_tools(self._name, odd[0], name, known=name in standing.names)
 
 
 def _own_descriptions(parent: Parent, parts: Parts) -> tuple[str, ...]:
@@ -415,38 +375,6 @@ def _own_descriptions(parent: Parent, parts: Parts) -> tuple[str, ...]:
         if wire.tool_name(tool) in parent.canonical
     )
     return tuple(f"For you, this tool reads: {text}" for _, text in own if text not in parent.tools)
-
-
-def _not_plain(wire: Dialect, request: Mapping[str, Any]) -> str:
-    """Say where a request holds an SDK's own objects, which cannot be taken apart."""
-    held = {wire.messages_key: request.get(wire.messages_key), "tools": wire.tools_of(request)}
-    for key, values in held.items():
-        if values is None or isinstance(values, str):
-            continue
-        for n, value in enumerate(values):
-            if not is_json(value):
-                kind = type(value).__qualname__
-                return f"not_json: {key}[{n}] is a {kind}. Pass a plain dict, e.g. model_dump()."
-    return ""
-
-
-def _begins(length: int, before: int) -> bool:
-    """Whether a conversation of so many messages is a new one, not the next turn or a retry."""
-    return length <= 1 or length < before
-
-
-def opening(parts: Parts) -> list[str]:
-    """The system text and the first message, as far as the program itself says it."""
-    first = [m for m in parts.messages[:1] if role_of(m) in SAID]
-    return [*parts.system, *(text for m in first for text in texts_of(m.get("content")))]
-
-
-def _key(*values: Sequence[Any]) -> int:
-    """What tells one conversation from another, inside this process."""
-    try:
-        return hash(frozen(values))
-    except TypeError:  # an SDK's own object
-        return hash(dumps(values))
 
 
 def _merged(asked: Any, ours: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from agentcache.rules import Rule
 from agentcache.sessions import Session
 from agentcache.standings import Standing
+from agentcache.talks import opening
 from agentcache.trunks import Path
 
 __all__ = ["Sample", "would_cost_more"]
@@ -40,13 +41,15 @@ def would_cost_more(session: Session, samples: Iterable[Sample]) -> str:
     plain = forked = 0.0
     written: dict[Path, float] = {}
     for sample in found:
+        parts = session.parent.dialect.split(sample.request)
         fork = session.fork(sample.name)
-        made = fork.rewrite(sample.request)
+        talk = fork.talk(opening(parts), len(parts.messages))
+        made = fork.rewrite(sample.request, talk=talk)
         if not made.forked:
             continue
         calls = LOOP_CALLS if made.allowed else 1
         before, after = (sum(p.weight for p in prints) for prints in (made.original, made.sent))
-        standing = fork.standing(sample.request)
+        standing = talk.standing
         trunk = standing.tokens
         plain += _plain(rule, before, calls, writes=rule.automatic or sample.writes)
         forked += _forked(rule, trunk, after - trunk, calls)

@@ -81,7 +81,7 @@ def test_a_branch_grows_anew_in_a_new_epoch() -> None:
     notes = "\n".join(f"- note {n}: the wheel turned before the water." for n in range(40))
     held.learn([[f"{notes} A."], [f"{notes} B."]])
     held.fork("late").rewrite(body("mail"))
-    standing = held.fork("a").stand([f"{notes} A."], 1)
+    standing = held.fork("a").talk([f"{notes} A."], 1).standing
     assert standing.path == (notes,)
     assert "mail" in standing.names
 

@@ -85,8 +85,7 @@ def test_without_the_conversations_own_trunk_growing_would_move_its_turns(mocker
     fork = held.fork("w")
     before = identities(fork.rewrite(body(1)).request)
     held.extend("More, for all.")
-    fork._talks.clear()
-    fork._stands.clear()
+    held.talks._known.clear()
 
     after = identities(fork.rewrite(body(2)).request)
 

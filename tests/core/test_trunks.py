@@ -55,7 +55,7 @@ def identities(wire: str, body: dict) -> list[bytes]:
 
 
 def path_of(held: Session, text: str, who: str = "w") -> tuple[str, ...]:
-    return held.fork(who).stand([text], 1).path
+    return held.fork(who).talk([text], 1).standing.path
 
 
 carried = st.lists(st.sets(st.sampled_from(range(len(POOL)))).map(sorted), min_size=2, max_size=6)
@@ -111,7 +111,7 @@ def test_a_longer_trunk_begins_with_the_shorter_one_byte_for_byte(wire, model) -
     assert long.forked
     assert identities(wire, short.request)[: len(trunk)] == trunk
     assert identities(wire, long.request)[: len(trunk)] == trunk
-    assert held.fork("b").stand([f"{BRIEF} Count. Context: {answer}"], 1).path == (BRIEF, answer)
+    assert path_of(held, f"{BRIEF} Count. Context: {answer}", "b") == (BRIEF, answer)
 
 
 def test_an_answer_that_one_task_alone_will_read_stays_in_its_tail() -> None:

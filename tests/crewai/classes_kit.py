@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from os.path import commonprefix
 from typing import Any
 
 from crewai import Agent, Crew, Task
@@ -69,6 +68,7 @@ class Recorder:
     counts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     fail: Callable[[str, dict[str, Any]], tuple[int, dict[str, Any]] | None] = lambda *_: None
     always_calls: str = ""
+    answers_only: bool = False
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
@@ -91,7 +91,7 @@ def recording() -> Iterator[Recorder]:
             if refused is not None:
                 self._send(refused[0], "application/json", json.dumps(refused[1]).encode())
                 return
-            self._send(200, *_reply(self.path, body, recorder.always_calls))
+            self._send(200, *_reply(self.path, body, recorder))
 
         def _send(self, status: int, kind: str, content: bytes) -> None:
             self.send_response(status)
@@ -118,7 +118,9 @@ def recording() -> Iterator[Recorder]:
 def shared_share(bodies: list[dict[str, Any]]) -> float:
     """Characters that the shortest of these requests has in common with the others, of its own."""
     texts = [rendered(body) for body in bodies]
-    return len(commonprefix(texts)) / min(map(len, texts))
+    columns = enumerate(zip(*texts, strict=False))
+    shortest = min(map(len, texts))
+    return next((n for n, chars in columns if len(set(chars)) > 1), shortest) / shortest
 
 
 def rendered(body: dict[str, Any]) -> str:
@@ -151,13 +153,14 @@ def _unmarked(value: Any) -> Any:
     return value
 
 
-def _reply(path: str, body: dict[str, Any], always: str) -> tuple[str, bytes]:
+def _reply(path: str, body: dict[str, Any], recorder: Recorder) -> tuple[str, bytes]:
     text = json.dumps(body)
     roles = re.findall(r"You are (Researcher|Counter|Writer)", text)
     role = roles[-1] if roles else "Nobody"
     looped = any(mark in text for mark in RESULTS)
-    wants = always or ("search_notes" if role == "Researcher" else "")
-    call = wants if wants and not looped and f'"{wants}"' in text and "_tool" not in role else ""
+    wants = recorder.always_calls or ("search_notes" if role == "Researcher" else "")
+    may = wants and not looped and f'"{wants}"' in text and not recorder.answers_only
+    call = wants if may else ""
     said = "" if call else f"Final Answer: {role} is done."
     if "is not one of your tools" in text:
         call, said = "", f"Final Answer: {role} stopped."

@@ -9,8 +9,11 @@ from crewai import LLM, Agent, Crew, Task
 
 import agentcache
 from agentcache import loopback
+from agentcache.demo.scenario import Endpoint, brief
+from agentcache.demo.targets import page
 from agentcache.dialects import dialect_of
 from agentcache.dialects.openai_chat import texts_of
+from agentcache_crewai import demo
 
 MODELS = ["gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5-5"]
 BRIEF = "BRIEF\n" + "\n".join(
@@ -160,3 +163,22 @@ def test_a_parallel_start_on_a_found_brief_makes_one_cold_call(provider):
     crew.kickoff()
     first = [r for r in calls(provider) if (r.cached_tokens or 0) == 0]
     assert len(first) == 1
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("parallel", [False, True])
+def test_on_the_demo_crew_hoisting_reads_more_and_costs_no_more(model, parallel):
+    """The demo's own crew, whose answers are a page long: the brief named, and everything found."""
+    figures = []
+    for options in ({"hoist": False, "context": [brief()]}, {}):
+        with loopback.serve(script=page) as running:
+            anthropic = model.startswith("claude")
+            url = running.url if anthropic else running.openai_url
+            endpoint = Endpoint(url, model, "dummy", anthropic=anthropic)
+            crew = agentcache.wrap(demo.build(endpoint, brief(), parallel=parallel), **options)
+            crew.kickoff()
+            figures.append(agentcache.report(crew).total)
+    named, found = figures
+    assert found.cached_across > named.cached_across * 1.05
+    assert found.cost < named.cost
+    assert found.cost < found.unshared_cost

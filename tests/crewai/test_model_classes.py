@@ -1,5 +1,6 @@
 """Every model class of CrewAI over HTTP: what is forked, marked, restricted, read, and restored."""
 
+import inspect
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,12 +8,10 @@ from typing import Any
 
 import pytest
 from crewai import LLM, BaseLLM
-from crewai.utilities.llm_utils import create_llm
 
 import agentcache
 from agentcache import loopback
-from agentcache.rules import rule_for
-from agentcache_crewai.native import wire_of
+from agentcache_crewai.classes import wire_of
 
 from .classes_kit import (
     BRIEF,
@@ -157,7 +156,7 @@ def recorder() -> Iterator[Recorder]:
 @pytest.fixture(params=CASES)
 def case(request: pytest.FixtureRequest) -> Case:
     found = CASES[request.param]
-    if CREWAI < found.since:
+    if found.since > CREWAI:
         pytest.skip(f"crewai {CREWAI} has no such class")
     for module in found.needs:
         pytest.importorskip(module, reason=f"{request.param} needs {module}")
@@ -213,7 +212,8 @@ def test_every_class_sends_one_shared_start_and_answers_as_before(case, recorder
     unlooped = [c for n, c in enumerate(case.choices) if loops or n != 1]
     assert [choice_in(body) for body in recorder.bodies] == unlooped
     about_tools = {"tools", "tool_choice", "toolConfig"}
-    assert {k for body in recorder.bodies for k in body} - keys - about_tools == case.adds
+    added = {k for body in recorder.bodies for k in body} - keys - about_tools
+    assert added == case.adds
     usages = {call.usage for call in ledger.calls}
     cached = case.cached_when_streamed if stream else CACHED
     assert usages == {agentcache.Usage(TOTAL, cached, case.written, OUTPUT)}
@@ -234,12 +234,6 @@ def test_a_forked_model_without_tools_that_calls_one_is_told_and_nothing_runs(ca
 
     assert executed == ["count_words"]  # by the counter, whose tool it is
     assert "Writer stopped" in answers
-
-
-@pytest.fixture
-def provider() -> Iterator[loopback.Loopback]:
-    with loopback.serve(script=staff) as running:
-        yield running
 
 
 def quiet(turn: loopback.Turn) -> loopback.Answer:
@@ -272,32 +266,271 @@ ON_LOOPBACK = [
 ]
 
 
+def run_of(crew: Any) -> str:
+    return "\n".join(task.raw for task in crew.kickoff().tasks_output)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("make", "model", "mark", "listed"), ON_LOOPBACK)
 def test_a_provider_that_keeps_the_rules_reads_the_trunk_in_every_fork(
-    provider, make, model, mark, listed, stream
+    make, model, mark, listed, stream
 ):
     # CrewAI itself loses the tool calls of streamed Responses, and their ids on LiteLLM.
-    provider.script(quiet if stream or (make is responses and CREWAI < (1, 15)) else staff)
-    crew = crew_of(make(provider, model, stream=stream))
-    plain = "\n".join(t.raw for t in crew.kickoff().tasks_output)
-    provider.reset()
-    ledger = agentcache.Ledger()
-
-    agentcache.wrap(crew, context=[BRIEF], ledger=ledger)
-    forked = "\n".join(t.raw for t in crew.kickoff().tasks_output)
-
+    script = quiet if stream or (make is responses and CREWAI < (1, 15)) else staff
+    with loopback.serve(script=script) as provider:
+        crew = crew_of(make(provider, model, stream=stream))
+        plain = run_of(crew)
+        provider.reset()
+        ledger = agentcache.Ledger()
+        agentcache.wrap(crew, context=[BRIEF], ledger=ledger)
+        forked = run_of(crew)
+        calls, sent = [r for r in provider.log if r.api != "other"], bodies_of(provider)
     assert forked == plain
-    calls = [r for r in provider.log if r.api != "other"]
-    sent = bodies_of(provider)
     assert [call.reason for call in ledger.calls] == [""] * len(calls)
     assert shared_share(sent) >= 0.95
     assert calls[0].cached_tokens == 0
     assert all((r.cached_tokens or 0) >= 0.9 * (r.input_tokens or 0) for r in calls[1:])
-    assert all(bool(marks_in(body)) == bool(mark) for body in sent)
-    assert {m for body in sent for m in marks_in(body)} <= {mark}
-    assert "cache_breakpoint\": true" not in json.dumps(sent)
+    assert {key for body in sent for key in marks_in(body)} == ({mark} if mark else set())
+    assert '"cache_breakpoint"' not in json.dumps(sent)
     of_counter = next(b for b in sent if "You are Counter" in json.dumps(b))
     assert choice_in(of_counter) == listed
     read = [(c.usage.input_tokens, c.usage.cached_tokens) for c in ledger.calls]
     assert read == [(r.input_tokens, r.cached_tokens) for r in calls]
+
+
+@pytest.mark.parametrize("chain", [{"auto_chain": True}, {"previous_response_id": "resp_0"}])
+def test_calls_that_continue_a_response_pass_through_and_continue_the_same(recorder, chain):
+    def made() -> BaseLLM:
+        url = f"{recorder.url}/v1"
+        named = {"model": "gpt-4.1-mini", "provider": "openai", "base_url": url, "api_key": "x"}
+        return LLM(**named, api="responses", **chain)
+
+    recorder.answers_only = True
+    ran(recorder, crew_of(made()))
+    plain = list(recorder.bodies)
+    model = made()
+    crew = agentcache.wrap(crew_of(model), context=[BRIEF], layout="fork")
+
+    ran(recorder, crew)
+
+    assert recorder.bodies == plain
+    passed = agentcache.report(crew).passed_through
+    assert {p.reason.partition(":")[0] for p in passed} == {"chained"}
+    assert model.last_response_id == ("resp_1" if "auto_chain" in chain else None)
+
+
+@pytest.mark.skipif(CREWAI < (1, 15), reason="crewai < 1.15 does not change the API in mid-run")
+def test_a_model_that_crewai_moves_to_responses_in_mid_run_passes_through_and_is_told(
+    recorder, monkeypatch
+):
+    from crewai.llms.providers.openai import completion
+
+    monkeypatch.setattr(completion, "_LEARNED_RESPONSES_ONLY_MODELS", set())
+    refusal = {"error": {"message": "only supported in v1/responses", "param": "model"}}
+    recorder.fail = lambda path, _: (404, refusal) if "/chat/" in path else None
+    url = f"{recorder.url}/v1"
+    model = LLM(model="gpt-4.1-mini", provider="openai", base_url=url, api_key="x")
+    ledger = agentcache.Ledger()
+    crew = agentcache.wrap(crew_of(model), context=[BRIEF], layout="fork", ledger=ledger)
+
+    answers = ran(recorder, crew)
+
+    assert "Writer is done" in answers
+    assert {call.reason.partition(":")[0] for call in ledger.calls} == {"other_api"}
+    assert {call.usage.input_tokens for call in ledger.calls} == {TOTAL}
+    assert [path.rpartition("/")[2] for path, _ in recorder.calls].count("completions") == 1
+
+    agentcache.wrap(agentcache.unwrap(crew), context=[BRIEF], layout="fork")
+    ran(recorder, crew)
+    assert shared_share(firsts(recorder)) >= 0.95
+
+
+@pytest.mark.skipif(CREWAI < (1, 15), reason="crewai < 1.15 takes no tool calls of Responses")
+def test_azures_responses_are_forked_in_the_model_that_azures_class_hands_them_to(recorder):
+    pytest.importorskip("azure.ai.inference")
+    llm = azure(recorder, False, api="responses")
+    crew = crew_of(llm)
+    plain = ran(recorder, crew)
+    ledger = agentcache.Ledger()
+    agentcache.wrap(crew, context=[BRIEF], ledger=ledger)
+
+    assert ran(recorder, crew) == plain
+    assert ran(recorder, crew.copy()) == plain
+
+    assert {path for path, _ in recorder.calls} == {"/openai/v1/responses"}
+    assert shared_share(firsts(recorder)) >= 0.95
+    assert [choice_in(body) for body in recorder.bodies] == list(LISTED)
+    assert {c.usage.cached_tokens for c in ledger.calls} == {CACHED}
+    agentcache.unwrap(crew)
+    assert crew.agents[0].llm is llm
+    assert type(llm._responses_delegate).__name__ == "OpenAICompletion"
+
+
+def test_openais_own_tools_stay_and_no_allow_list_names_them(recorder):
+    url = f"{recorder.url}/v1"
+    named = {"model": "gpt-4.1-mini", "provider": "openai", "base_url": url, "api_key": "x"}
+    recorder.answers_only = True
+    crew = crew_of(LLM(**named, api="responses", builtin_tools=["web_search"]))
+    agentcache.wrap(crew, context=[BRIEF])
+
+    ran(recorder, crew)
+
+    assert all({"type": "web_search_preview"} in body["tools"] for body in recorder.bodies)
+    assert shared_share(recorder.bodies) >= 0.95
+    assert not any("tool_choice" in body for body in recorder.bodies)
+    assert any("tool_choice" in note for note in agentcache.report(crew).notes)
+
+
+def test_crewais_own_flag_never_leaves_through_litellm_even_unforked(recorder):
+    pytest.importorskip("litellm")
+    crew = crew_of(litellm("openai/gpt-4.1-mini")(recorder, False))
+    ran(recorder, crew)
+    assert "cache_breakpoint" in json.dumps(recorder.bodies)  # positive control: CrewAI's leak
+
+    agentcache.wrap(crew, layout="as_is")
+    ran(recorder, crew)
+
+    assert "cache_breakpoint" not in json.dumps(recorder.bodies)
+    assert any("cache_breakpoint" in note for note in agentcache.report(crew).notes)
+
+
+def test_a_litellm_call_repeated_without_stop_is_the_same_fork(recorder):
+    pytest.importorskip("litellm")
+    refusal = {"error": {"message": "Unsupported parameter: 'stop'", "code": "x"}}
+    recorder.fail = lambda _, body: (400, refusal) if "stop" in body else None
+    llm = LLM(
+        model="openai/gpt-4.1-mini",
+        is_litellm=True,
+        base_url=f"{recorder.url}/v1",
+        api_key="x",
+        stop=["END"],
+    )
+    ledger = agentcache.Ledger()
+    crew = agentcache.wrap(crew_of(llm), context=[BRIEF], ledger=ledger)
+
+    answers = ran(recorder, crew)
+
+    assert "Writer is done" in answers
+    assert [call.forked for call in ledger.calls] == [True] * 4
+    assert shared_share(firsts(recorder)) >= 0.95
+
+
+def test_a_forked_litellm_model_keeps_what_crewais_own_copy_loses(recorder):
+    pytest.importorskip("litellm")
+    url = f"{recorder.url}/v1"
+    llm = LLM(model="openai/gpt-4.1-mini", is_litellm=True, base_url=url, api_key="x", timeout=7)
+    crew = agentcache.wrap(crew_of(llm), context=[BRIEF])
+
+    assert crew.agents[0].llm.timeout == 7
+    assert isinstance(crew.agents[0].llm, LLM)
+
+
+def test_a_forced_answer_on_bedrock_stands_on_the_trunk_too(recorder):
+    pytest.importorskip("boto3")
+    crew = crew_of(CASES["bedrock-claude"].make(recorder, False))
+    crew.agents[0].max_iter = 1
+    ledger = agentcache.Ledger()
+    agentcache.wrap(crew, context=[BRIEF], ledger=ledger)
+
+    ran(recorder, crew)
+
+    assert {call.reason for call in ledger.calls} == {""}
+    assert "Tool: search_notes" not in json.dumps(recorder.bodies)
+
+
+def test_anthropics_rule_on_a_host_that_no_row_names_sends_no_marks(recorder):
+    pytest.importorskip("litellm")
+    llm = litellm("nobody/claude-sonnet-4-5")(recorder, False)
+
+    rule = wire_of(llm).rule(llm, None)
+
+    assert (rule.matching, rule.marks, rule.affinity) == ("breakpoint", False, None)
+
+
+PREFLIGHT = pytest.mark.skipif(CREWAI < (1, 15, 29), reason="crewai < 1.15.29 counts nothing")
+
+
+def preflighting(monkeypatch: pytest.MonkeyPatch, mode: str) -> dict[str, Any]:
+    """The option, as long as `wrap` takes it."""
+    if "preflight" in inspect.signature(agentcache.wrap).parameters:
+        return {"preflight": mode}
+    monkeypatch.setattr("agentcache.attach.Options.preflight", mode, raising=False)
+    return {}
+
+
+@PREFLIGHT
+@pytest.mark.parametrize("mode", ["ask", "local"])
+def test_a_local_answer_to_the_preflight_saves_every_count(recorder, monkeypatch, mode):
+    pytest.importorskip("boto3")
+    option = preflighting(monkeypatch, mode)
+    crew = crew_of(CASES["bedrock-claude"].make(recorder, False))
+    plain = ran(recorder, crew)
+    agentcache.wrap(crew, context=[BRIEF], **option)
+    recorder.counts.clear()
+
+    assert ran(recorder, crew) == plain
+
+    assert bool(recorder.counts) is (mode == "ask")
+    asked = {rendered(body["input"]["converse"]) for _, body in recorder.counts}
+    sent = {rendered(body) for body in recorder.bodies}
+    assert sent <= asked or mode == "local"  # what is counted is the fork
+
+
+@PREFLIGHT
+def test_a_request_near_the_windows_end_is_counted_by_the_provider(recorder, monkeypatch):
+    pytest.importorskip("boto3")
+    option = preflighting(monkeypatch, "local")
+    llm = CASES["bedrock-claude"].make(recorder, False)
+    monkeypatch.setattr(type(llm), "get_context_window_size", lambda _: 6000)
+    crew = agentcache.wrap(crew_of(llm), context=[BRIEF], **option)
+
+    ran(recorder, crew)
+
+    assert recorder.counts
+
+
+@PREFLIGHT
+@pytest.mark.parametrize("api", ["completions", "responses"])
+def test_openais_count_is_of_the_fork(recorder, monkeypatch, api):
+    from crewai.llms.providers.openai.completion import OpenAICompletion
+
+    monkeypatch.setattr(OpenAICompletion, "_on_compatible_server", lambda _: False)
+    url = f"{recorder.url}/v1"
+    named = {"model": "gpt-4.1-mini", "provider": "openai", "base_url": url, "api_key": "x"}
+    crew = agentcache.wrap(crew_of(LLM(**named, api=api)), context=[BRIEF])
+
+    ran(recorder, crew)
+
+    counted = [body for _, body in recorder.counts if len(json.dumps(body)) > len(BRIEF)]
+    assert len(counted) == 4
+    assert shared_share(counted) >= 0.95
+    assert all("one worker of a team" in json.dumps(body) for body in counted)
+    assert all(len(body["tools"]) == 3 for body in counted)
+
+
+ASYNC = ["deepseek", "azure", "bedrock-claude", "gemini", "litellm-openai"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("case", ASYNC, indirect=True)
+async def test_asynchronous_calls_are_forked_at_the_same_place(case, recorder, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", recorder.url)
+    llm = case.make(recorder, False)
+    if case is CASES["bedrock-claude"]:
+        pytest.importorskip("aiobotocore")
+    crew = agentcache.wrap(crew_of(llm), context=[BRIEF], layout="fork", gate=agentcache.Gate())
+    for agent in crew.agents:
+        system = f"You are {agent.role}. {agent.backstory}\nYour personal goal is: {agent.goal}"
+        said = [{"role": "system", "content": system}, {"role": "user", "content": BRIEF}]
+        answer = await agent.llm.acall([*said], from_agent=agent)
+        assert f"{agent.role} is done" in str(answer) or agent.role == "Researcher"
+        client = getattr(agent.llm, "_async_client", None)
+        stack = getattr(agent.llm, "_async_exit_stack", None)
+        if stack is not None:
+            await stack.aclose()
+        elif client is not None and case is CASES["azure"]:
+            await client.close()
+
+    assert len(recorder.bodies) == 3
+    assert shared_share(recorder.bodies) >= 0.95
+    assert {p.reason for p in agentcache.report(crew).passed_through} == set()

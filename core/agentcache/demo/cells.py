@@ -44,7 +44,6 @@ def run_cell(
         program = scenario.build(endpoint, text, parallel=order == "parallel")
         agentcache.wrap(
             program,
-            context=[text],
             layout="fork" if layout == "forked" else "as_is",
             provider=target.provider,
             ledger=ledger,

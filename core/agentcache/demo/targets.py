@@ -21,9 +21,11 @@ EMULATED = ("gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5-5")
 
 _ONLY = re.compile(r"You may call only these tools: ([^.]*)\.")
 _REACH_S = 5.0
+_NOTE = 80
+_NOTES = 8
 _REAL_MODEL_TOKENS = 24
 _LATENCY = Latency(
-    prefill_tokens_per_s=12_000, cached_tokens_per_s=400_000, decode_tokens_per_s=400, base_s=0.05
+    prefill_tokens_per_s=12_000, cached_tokens_per_s=400_000, decode_tokens_per_s=1_500, base_s=0.05
 )
 
 
@@ -65,7 +67,7 @@ def emulated(model: str) -> Target:
     def start() -> Generator[Endpoint]:
         from agentcache.loopback import serve  # noqa: PLC0415 - an extra
 
-        with serve(script=obedient, latency=_LATENCY) as provider:
+        with serve(script=page, latency=_LATENCY) as provider:
             anthropic = is_anthropic(model)
             url = provider.url if anthropic else provider.openai_url
             yield Endpoint(url, model, "none", anthropic=anthropic)
@@ -121,6 +123,18 @@ def obedient(turn: Turn) -> Answer:
     from agentcache.loopback import agent  # noqa: PLC0415 - an extra
 
     return agent(replace(turn, callable_tools=tuple(_allowed(turn, turn.callable_tools))))
+
+
+def page(turn: Turn) -> Answer:
+    """An obedient model whose answers are a page long, as the demo's tasks ask."""
+    answer = obedient(turn)
+    said = [text.text for text in turn.texts]
+    role = re.findall(r"You are ([^.]+)\.", " ".join(said))[-1:]
+    if answer.tool_calls or not role:
+        return answer
+    document = max(said, key=len).splitlines()
+    notes = [f"- {role[0]}, on: {line}" for line in document if len(line) > _NOTE][:_NOTES]
+    return replace(answer, text="\n".join([answer.text, *notes]))
 
 
 def _allowed(turn: Turn, offered: Sequence[str]) -> Sequence[str]:

@@ -12,7 +12,6 @@ __all__ = ["Dialect", "Json", "Parts", "is_json", "is_list", "role_of", "strip_m
 
 Json = dict[str, Any]
 _ORDER: Final = "*order"
-_CUT: Final = ("tools", "system", "messages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +140,16 @@ class BlockCutter(ABC):
         params = [k for k in self.rendered if k in request]
         free = [k for k in request if k not in big and k not in self.rendered]
         out = [Block("params", k, dumps(request[k])) for k in params]
-        out += self._list("tools", "tools", request.get("tools"))
+        cut = {"tools": self._list("tools", "tools", request.get("tools"))}
         if self.system_key != self.messages_key:
-            out += self._system(request.get(self.system_key))
-        out += self._messages(request.get(self.messages_key), cuts)
+            cut[self.system_key] = self._system(request.get(self.system_key))
+        cut[self.messages_key] = self._messages(request.get(self.messages_key), cuts)
+        for found in cut.values():
+            out += found
         out += [Block("free", k, dumps(request[k])) for k in free]
         # Keys in sending order, with the value of those that were cut into no block at all.
-        found = {*params, *free, *(b.path.partition("[")[0] for b in out if b.section in _CUT)}
-        order = [[k] if k in found else [k, v] for k, v in request.items()]
+        known = {*params, *free, *(key for key, found in cut.items() if found)}
+        order = [[k] if k in known else [k, v] for k, v in request.items()]
         return (*out, Block("free", _ORDER, dumps(order), role=_ORDER))
 
     def _list(self, section: Literal["tools", "system"], key: str, values: Any) -> list[Block]:
