@@ -44,14 +44,17 @@ def dumps(value: Any) -> str:
     >>> dumps({"b": 1, "a": "é"})
     '{"b":1,"a":"é"}'
     """
-    return json.dumps(
-        value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_named
-    )
+    return _ENCODER.encode(value)
 
 
 def _named(value: object) -> str:
     cls = value if isinstance(value, type) else type(value)
     return f"<{cls.__module__}.{cls.__qualname__}>"
+
+
+_ENCODER: Final = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_named
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,10 +157,10 @@ class Session:
         return self._talks
 
     def blocks(self, request: Mapping[str, Any]) -> tuple[Block, ...]:
-        """Cut a request into blocks; messages of a long conversation are cut once."""
+        """The blocks of a request that render; messages of a long conversation are cut once."""
         wire = self.parent.dialect
         long = len(request.get(wire.messages_key) or ()) > _SHORT
-        return wire.blocks(request, self._cuts if long else None)
+        return wire.hashed(request, self._cuts if long else None)
 
     def prints(self, blocks: Sequence[Block]) -> tuple[Print, ...]:
         """Fingerprint blocks; those seen before are not worked out again.

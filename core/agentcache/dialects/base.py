@@ -58,8 +58,12 @@ class Dialect(Protocol):
         """Put user text parts in front of messages, in the same shape whatever follows."""
         ...
 
-    def blocks(self, request: Mapping[str, Any], cuts: Cuts | None = None) -> tuple[Block, ...]:
-        """Cut a request into blocks, in the order the provider hashes them.
+    def blocks(self, request: Mapping[str, Any]) -> tuple[Block, ...]:
+        """Cut a request into blocks, in the order the provider hashes them."""
+        ...
+
+    def hashed(self, request: Mapping[str, Any], cuts: Cuts | None = None) -> tuple[Block, ...]:
+        """The blocks that render, without section `free`.
 
         `cuts` keeps messages that were cut before; one for each dialect.
         """
@@ -134,23 +138,25 @@ class BlockCutter(ABC):
         kind = {"type": "ephemeral"} if self.mark_key == "cache_control" else {"mode": "explicit"}
         return {**kind, "ttl": ttl} if ttl else kind
 
-    def blocks(self, request: Mapping[str, Any], cuts: Cuts | None = None) -> tuple[Block, ...]:
+    def blocks(self, request: Mapping[str, Any]) -> tuple[Block, ...]:
         """Cut a request into blocks, in the order the provider hashes them."""
+        hashed = self.hashed(request)
         big = {"tools", self.system_key, self.messages_key}
-        params = [k for k in self.rendered if k in request]
         free = [k for k in request if k not in big and k not in self.rendered]
-        out = [Block("params", k, dumps(request[k])) for k in params]
-        cut = {"tools": self._list("tools", "tools", request.get("tools"))}
-        if self.system_key != self.messages_key:
-            cut[self.system_key] = self._system(request.get(self.system_key))
-        cut[self.messages_key] = self._messages(request.get(self.messages_key), cuts)
-        for found in cut.values():
-            out += found
-        out += [Block("free", k, dumps(request[k])) for k in free]
+        rest = [Block("free", k, dumps(request[k])) for k in free]
         # Keys in sending order, with the value of those that were cut into no block at all.
-        known = {*params, *free, *(key for key, found in cut.items() if found)}
+        known = {block.path.partition("[")[0] for block in (*hashed, *rest)}
         order = [[k] if k in known else [k, v] for k, v in request.items()]
-        return (*out, Block("free", _ORDER, dumps(order), role=_ORDER))
+        return (*hashed, *rest, Block("free", _ORDER, dumps(order), role=_ORDER))
+
+    def hashed(self, request: Mapping[str, Any], cuts: Cuts | None = None) -> tuple[Block, ...]:
+        """Cut what the provider hashes into blocks, in its order; `cuts` are kept between calls."""
+        out = [Block("params", k, dumps(request[k])) for k in self.rendered if k in request]
+        out += self._list("tools", "tools", request.get("tools"))
+        if self.system_key != self.messages_key:
+            out += self._system(request.get(self.system_key))
+        out += self._messages(request.get(self.messages_key), cuts)
+        return tuple(out)
 
     def _list(self, section: Literal["tools", "system"], key: str, values: Any) -> list[Block]:
         out: list[Block] = []

@@ -83,9 +83,13 @@ class BedrockConverse(BlockCutter):
         del message
         return not _UNMARKABLE & set(part) and part.get("text") != "" and bool(part)
 
-    def blocks(self, request: Mapping[str, Any], cuts: Cuts | None = None) -> tuple[Block, ...]:
+    def blocks(self, request: Mapping[str, Any]) -> tuple[Block, ...]:
         """Cut a request into blocks, in the order the provider hashes them."""
-        return super().blocks(_flat(request), cuts)
+        return super().blocks(_flat(request))
+
+    def hashed(self, request: Mapping[str, Any], cuts: Cuts | None = None) -> tuple[Block, ...]:
+        """The blocks that render, without section `free`."""
+        return super().hashed(_flat(request), cuts)
 
     def request(self, blocks: Sequence[Block]) -> Json:
         """Put blocks back together: the inverse of `blocks`, byte for byte."""
