@@ -29,6 +29,7 @@ class Azure(Chat):
     own_format: bool = True
     sdk: str = "azure.ai.inference:ChatCompletionsClient.complete"
     extra: str = "model_extras"
+    header_key: str = "headers"
 
     def tools(self, llm: Any, schemas: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """CrewAI's tool schemas as this class would send them, if it does."""
@@ -116,6 +117,7 @@ class LiteLLM(Chat):
         "the first event of a stream (parallel forks wait for its end)",
         "CrewAI's own cache_breakpoint flag, which providers refuse (dropped from every call)",
     )
+    official: bool = False
 
     def rule(self, llm: BaseLLM, provider: str | None) -> Rule:
         """The caching rule, less what LiteLLM is not known to hand on to this provider."""

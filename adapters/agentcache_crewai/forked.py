@@ -197,6 +197,7 @@ def _outgoing(
     """What is given to the model's own `call`. Native classes are forked later, on the wire."""
     tools = kwargs.get("tools")
     turn.offered = bool(args[0] if args else tools)
+    turn.inline = bool(kwargs.get("available_functions") or args[2:3])  # it appends their results
     if turn.stand.wire.native or not is_list(messages) or args:
         return messages, dict(kwargs)
     plain = [{k: v for k, v in m.items() if k not in FRAMEWORK_KEYS} for m in messages]

@@ -1,6 +1,6 @@
 """The methods of CrewAI's model classes in which a request, a first event or usage can be seen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from agentcache.dialects.base import is_json, is_list
@@ -106,8 +106,18 @@ def _forked(llm: object, seam: Seam, params: dict[str, Any]) -> Any:
         turn.pass_through(_OTHER_API)
         return params
     sent = turn.rewritten(wire.body(params, offered=turn.offered))
-    forked = turn.rewrite is not None and turn.rewrite.forked
-    return wire.arguments(sent, params) if forked else params
+    rewrite = turn.rewrite
+    if rewrite is None or not rewrite.forked:
+        return params
+    written = wire.arguments if turn.inline else wire.beside
+    return _with_headers(wire.header_key, written(sent, params), rewrite.headers)
+
+
+def _with_headers(key: str, arguments: dict[str, Any], headers: Mapping[str, str]) -> Any:
+    """The arguments with headers among them; the program's own win."""
+    if not headers or not key:
+        return arguments
+    return {**arguments, key: {**headers, **(arguments.get(key) or {})}}
 
 
 def _client_of(llm: object, client: Any) -> Any:

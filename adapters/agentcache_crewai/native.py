@@ -25,6 +25,8 @@ class Chat(Wire):
     lacks: tuple[str, ...] = ()
     sdk: str = "openai.resources.chat.completions:Completions.create"
     extra: str = "extra_body"
+    official: bool = True
+    header_key: str = "extra_headers"
 
     def spoken(self, rule: Rule) -> str:
         """Chat, with whichever mark the rule's provider reads."""
@@ -62,6 +64,18 @@ class Chat(Wire):
             return body
         more: dict[str, Any] = {**(params.get(self.extra) or {}), **extra}
         return {**{k: v for k, v in body.items() if k not in extra}, self.extra: more}
+
+    def beside(self, body: dict[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+        """The program's own arguments, and what the fork changes as `extra_body`, which wins.
+
+        CrewAI hands its arguments to listeners, which should see the program's messages. And the
+        SDK looks at every part of what it is given, but not at its extra body.
+        """
+        if self.extra != "extra_body" or not self.official:
+            return self.arguments(body, params)
+        changed = {k: v for k, v in body.items() if params.get(k, self) is not v}
+        kept = {k: v for k, v in params.items() if k in body or k == self.extra}
+        return {**kept, self.extra: {**(params.get(self.extra) or {}), **changed}}
 
 
 @dataclass(frozen=True)

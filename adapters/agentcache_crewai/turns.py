@@ -88,7 +88,8 @@ class Speech:
 class Turn:
     """One call in flight, for the hooks that CrewAI's model classes call on the way.
 
-    `offered` says whether CrewAI offers tools in it.
+    `offered` says whether CrewAI offers tools in it, `inline` whether CrewAI goes on to read or
+    extend the arguments that the request is made of.
     """
 
     owner: int
@@ -98,6 +99,7 @@ class Turn:
     usage: Usage = field(default_factory=Usage)
     rewrite: Rewrite | None = None
     offered: bool = False
+    inline: bool = False
     started_s: float = 0.0
     first_event_s: float | None = None
 
@@ -196,7 +198,7 @@ def _ungated(stand: Stand) -> Pass:
 def previewing(llm: object, stand: Stand, messages: Sequence[Any]) -> Generator[Turn]:
     """Let the hooks rewrite a request that is only counted: no gate, no record."""
     speech = Speech(stand.fork.name, talk=_talk(stand, messages, {}))
-    turn = Turn(id(llm), stand, speech, _ungated(stand))
+    turn = Turn(id(llm), stand, speech, _ungated(stand), inline=True)
     token = _turn.set(turn)
     try:
         yield turn

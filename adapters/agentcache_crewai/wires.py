@@ -29,13 +29,15 @@ class Wire:
 
     `lacks` names what a fork on this wire cannot have. `own_format` says that the class sends a
     `response_format` of the model's own as something that no frozen parent can hold. `writes` says
-    that CrewAI marks this class's requests by itself.
+    that CrewAI marks this class's requests by itself. `header_key` is the SDK's argument for
+    headers of one request.
     """
 
     seam: Seam = "call"
     lacks: tuple[str, ...] = ("marks", "tool_choice", "an affinity id")
     own_format: bool = False
     writes: bool = False
+    header_key: str = ""
 
     @property
     def native(self) -> bool:
@@ -113,6 +115,10 @@ class Wire:
         """The class's own arguments out of the forked request; `params` are those it had."""
         del params
         return body
+
+    def beside(self, body: dict[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+        """The same, leaving in place what the program itself reads, where the SDK has a way."""
+        return self.arguments(body, params)
 
 
 def takes_tools(llm: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from crewai import BaseLLM, Crew
 
 from agentcache.attach import Attachment, Options
+from agentcache.differences import in_params
 from agentcache.errors import AgentcacheWarning, FrozenError, NothingToForkError, OptionError
 from agentcache.parent import CacheDomain, freeze, union_tools
 from agentcache.rules import Rule
@@ -144,7 +145,7 @@ def _samples(group: _Group) -> list[Sample]:
 
 
 def _accepts(session: Session, group: _Group) -> bool:
-    return not session.fork("?").differs_in_params(group.params)
+    return not in_params(session.parent, "?", group.params)
 
 
 def _check_joins(session: Session, group: _Group) -> None:

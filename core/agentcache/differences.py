@@ -15,8 +15,8 @@ _NOT_PARAMS: Final = frozenset({"tools", "system", "messages", "prompt_cache_key
 
 def not_plain(wire: Dialect, request: Mapping[str, Any]) -> str:
     """Say where a request holds an SDK's own objects, which cannot be taken apart."""
-    for key in (wire.messages_key, "tools"):
-        values: Any = request.get(key)
+    held = {wire.messages_key: request.get(wire.messages_key), "tools": wire.tools_of(request)}
+    for key, values in held.items():
         if values is None or isinstance(values, str):
             continue
         for n, value in enumerate(values):

@@ -66,6 +66,7 @@ class Recorder:
     url: str
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     counts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     fail: Callable[[str, dict[str, Any]], tuple[int, dict[str, Any]] | None] = lambda *_: None
     always_calls: str = ""
     answers_only: bool = False
@@ -85,6 +86,7 @@ def recording() -> Iterator[Recorder]:
         def do_POST(self) -> None:
             size = int(self.headers.get("content-length") or 0)
             body = json.loads(self.rfile.read(size) or b"{}")
+            recorder.headers.append({k.lower(): v for k, v in self.headers.items()})
             counts = any(word in self.path for word in ("input_tokens", "ount-tokens", "ountTok"))
             (recorder.counts if counts else recorder.calls).append((self.path, body))
             refused = recorder.fail(self.path, body)

@@ -59,10 +59,10 @@ class BedrockConverse(BlockCutter):
         return body
 
     def tools_of(self, request: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The tools without the marks between them."""
+        """The tools without their marks; a mark that covers no tool stands for itself."""
         config: Any = request.get("toolConfig")
         tools: Any = config.get("tools") if is_json(config) else None
-        return tuple(t for t in tools if not _is_mark(t)) if is_list(tools) else ()
+        return tuple(map(_bare, _folded(tools))) if is_list(tools) else ()
 
     def tool_name(self, tool: Mapping[str, Any]) -> str:
         """Name of one tool definition; a system tool is known by its own."""
@@ -159,6 +159,11 @@ def _unfolded(parts: Sequence[Any]) -> list[Any]:
         if _MARK in part:
             out.append({_MARK: part[_MARK]})
     return out
+
+
+def _bare(part: Any) -> Any:
+    marked = is_json(part) and not _is_mark(part)
+    return {k: v for k, v in part.items() if k != _MARK} if marked else part
 
 
 def _is_mark(part: object) -> bool:
