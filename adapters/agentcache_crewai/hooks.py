@@ -117,7 +117,8 @@ def _with_headers(key: str, arguments: dict[str, Any], headers: Mapping[str, str
     """The arguments with headers among them; the program's own win."""
     if not headers or not key:
         return arguments
-    return {**arguments, key: {**headers, **(arguments.get(key) or {})}}
+    own: dict[str, str] = arguments.get(key) or {}
+    return {**arguments, key: {**headers, **own}}
 
 
 def _client_of(llm: object, client: Any) -> Any:

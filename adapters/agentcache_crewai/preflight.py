@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from agentcache.blocks import estimate_tokens
-from agentcache.dialects.base import is_json, is_list
-from agentcache.dialects.openai_chat import texts_of
+from agentcache.dialects.base import is_list
 from agentcache_crewai.turns import Stand, Turn, previewing, turn_of
 
 __all__ = ["counted", "fits", "is_short"]
@@ -26,21 +25,15 @@ def counted(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
 ) -> int:
-    """Count the request that will be sent; a bare text, such as a tool result, as it is."""
+    """Count the program's own request, and add what forking adds to it; a bare text as it is.
+
+    Only the addition is estimated. Asking about the fork would send the shared part once more.
+    """
+    found = int(ask(messages, *args, **kwargs))
     stand: Stand = llm._agentcache
     if turn_of(llm) is not None or not is_list(messages):
-        return int(ask(messages, *args, **kwargs))
-    tools = args[0] if args else kwargs.get("tools")
-    if stand.wire.spoken(stand.fork.session.parent.rule) == "openai.chat":
-        # OpenAI counts Chat requests as Responses, which CrewAI makes of plain messages.
-        turn = _previewed(llm, stand, messages, tools)
-        if turn is None or turn.rewrite is None:
-            return int(ask(messages, *args, **kwargs))
-        sent = turn.rewrite.request
-        return int(ask([_plain(m) for m in sent["messages"]], sent.get("tools"), *args[1:]))
-    with previewing(llm, stand, messages) as turn:
-        turn.offered = bool(tools)
-        return int(ask(messages, *args, **kwargs))
+        return found
+    return found + round(stand.added() * _scale(stand))
 
 
 def fits(llm: Any, messages: Any, tools: Any) -> bool | None:
@@ -88,11 +81,3 @@ def _scale(stand: Stand) -> float:
         if call.session == session and call.usage.input_tokens and estimated:
             return call.usage.input_tokens / estimated
     return 1.0
-
-
-def _plain(message: Any) -> Any:
-    """A message whose texts are one text, as CrewAI's own are."""
-    content: Any = message.get("content") if is_json(message) else None
-    if not is_list(content) or not all(is_json(p) and p.get("type") == "text" for p in content):
-        return message
-    return {**message, "content": "\n\n".join(texts_of(content))}

@@ -62,6 +62,14 @@ class Stand:
     aside: str = ""
     voices: dict[str, str] = field(default_factory=dict[str, str])
     lock: threading.Lock = field(default_factory=threading.Lock)
+    extra: int | None = None
+
+    def added(self) -> int:
+        """Estimated tokens that forking adds to a request: as in the latest, at first at most."""
+        session = self.fork.session
+        if session.why_not():
+            return 0
+        return session.standing.tokens if self.extra is None else self.extra
 
     def heard(self, voice: str, name: str) -> None:
         """Remember who says a system text; copies of a crew share this in several threads."""
@@ -225,6 +233,9 @@ def sending(turn: Turn) -> Generator[Turn]:
 def _record(turn: Turn, error: str) -> None:
     stand, rewrite = turn.stand, turn.rewrite
     session = stand.fork.session
+    if rewrite is not None and rewrite.forked:
+        sent, own = (sum(p.weight for p in made) for made in (rewrite.sent, rewrite.original))
+        stand.extra = sent - own
     stand.attachment.ledger.record(
         Call(
             agent=turn.speech.name,
