@@ -32,6 +32,7 @@ from agentcache_crewai.turns import (
 __all__ = ["forked_copy", "stand_of"]
 
 _CORRECTIONS: Final = 2
+_PRIVATE: Final = ("_agentcache", "_agentcache_owner", "_agentcache_source")
 _CHAIN: Final = ("_last_response_id", "_last_reasoning_items")
 """Where OpenAI's class keeps what its next call continues."""
 
@@ -81,7 +82,9 @@ class ForkMixin(Hooks):
     def __copy__(self) -> Any:
         """Copy with counters of its own: a shared dict makes CrewAI count a call several times."""
         inner: Any = super()
-        return _restate(inner.__copy__(), type(self), self._agentcache)
+        twin = _restate(inner.__copy__(), type(self), self._agentcache)
+        twin._agentcache_source = self
+        return twin
 
 
 class CountingForkMixin(ForkMixin):
@@ -169,9 +172,8 @@ def _class_of(name: str, mixin: type, cls: type[BaseLLM]) -> type[BaseLLM]:
     space = {
         "__module__": __name__,
         "__doc__": cls.__doc__,
-        "__annotations__": {"_agentcache": Any, "_agentcache_owner": Any},
-        "_agentcache": PrivateAttr(default=None),
-        "_agentcache_owner": PrivateAttr(default=None),
+        "__annotations__": dict.fromkeys(_PRIVATE, Any),
+        **{name: PrivateAttr(default=None) for name in _PRIVATE},
     }
     return type(name, (mixin, cls), space)
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from crewai import BaseLLM
+
 from agentcache.dialects.base import is_json, is_list
 from agentcache.usage import Usage
 from agentcache_crewai.turns import Stand, turn_of
@@ -83,6 +85,10 @@ class Hooks:
         inner._track_token_usage_internal(usage_data)
         original: Any = self._agentcache.original
         original._track_token_usage_internal(usage_data)
+        source: Any = getattr(self, "_agentcache_source", None)
+        if source is not None and turn is not None and turn.speech.side_call:
+            # A memory's copy of an agent's model: CrewAI reads the total on the agent's.
+            BaseLLM._track_token_usage_internal(source, usage_data)
 
 
 def _without_flags(params: Any) -> Any:
@@ -154,7 +160,7 @@ class _ConverseClient:
 def _note_usage(llm: object, response: Any, usage: Any) -> None:
     turn, said = turn_of(llm), _dumped(usage)
     if turn is not None and said:
-        turn.usage = Usage.from_payload(said)
+        turn.answered(str(getattr(response, "id", None) or ""), Usage.from_payload(said))
         ledger = turn.stand.attachment.ledger
         ledger.answered(
             str(getattr(response, "id", None) or ""),

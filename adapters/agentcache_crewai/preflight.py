@@ -60,7 +60,7 @@ def is_short(llm: Any, text: str) -> int | None:
 
 
 def _local(stand: Stand) -> bool:
-    return getattr(stand.attachment.options, "preflight", "ask") == "local"
+    return stand.attachment.options.preflight == "local"
 
 
 def _previewed(llm: Any, stand: Stand, messages: list[Any], tools: Any) -> Turn | None:

@@ -108,8 +108,16 @@ class Turn:
     rewrite: Rewrite | None = None
     offered: bool = False
     inline: bool = False
+    answer_id: str = ""
     started_s: float = 0.0
     first_event_s: float | None = None
+
+    def answered(self, answer_id: str, usage: Usage) -> None:
+        """Note what an answer cost; a second one in the same turn is a call of its own."""
+        if self.usage.input_tokens is not None and answer_id != self.answer_id:
+            _record(self, "")
+            self.started_s, self.first_event_s = time.monotonic(), None
+        self.answer_id, self.usage = answer_id, usage
 
     def rewritten(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The request as it goes out; the program's own if it cannot be a fork."""

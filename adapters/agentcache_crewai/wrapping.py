@@ -172,7 +172,9 @@ def _forks(
     if isinstance(x, Crew):
         outlook.news(x)  # all that can be seen now has been told
     for place in group.places:
-        fork = session.fork(place.name, [name_of(t) for t in place.tools])
+        names = [name_of(tool) for tool in place.tools]
+        told = not names and any(talk.tools for talk in place.talks)  # as text, in its prompt
+        fork = session.fork(place.name, names, told_of_tools=told)
         before = getattr(place.holder, place.attribute)
         label = place.name if place.name != getattr(place.holder, "role", place.name) else ""
         stand = Stand(place.llm, before, fork, attachment, group.wire, outlook, label)

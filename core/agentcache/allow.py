@@ -3,10 +3,19 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, cast
 
+from agentcache.blocks import dumps
 from agentcache.dialects import Dialect, Json
+from agentcache.dialects.base import is_json
 from agentcache.rules import Rule
 
-__all__ = ["NO_TOOLS_LINE", "allow_line", "foreign_tools", "refusal_text", "restriction"]
+__all__ = [
+    "NO_TOOLS_LINE",
+    "allow_line",
+    "foreign_tools",
+    "own_description",
+    "refusal_text",
+    "restriction",
+]
 
 NO_TOOLS_LINE = "You have no tools in this conversation."
 
@@ -60,3 +69,21 @@ def refusal_text(foreign: Sequence[str], allowed: Sequence[str]) -> str:
     names = ", ".join(repr(n) for n in foreign)
     own = ", ".join(repr(n) for n in allowed) or "none"
     return f"Error: {names} is not one of your tools (yours: {own}). Nothing was executed."
+
+
+def own_description(name: str, tool: Json, held: Json | None) -> str:
+    """How an agent knows a tool of which one form is frozen for all: its own description.
+
+    All of it, where more than the description differs.
+    """
+    mine, description = _described(tool)
+    if held is not None and description and _described(held)[0] == mine:
+        return f"For you, the tool `{name}` reads: {description}"
+    return f"For you, this tool reads: {dumps(tool)}"
+
+
+def _described(tool: Json) -> tuple[str, str]:
+    """A tool's definition without its description, and the description."""
+    inner: Json = next((tool[k] for k in ("function", "toolSpec") if is_json(tool.get(k))), tool)
+    rest = {k: v for k, v in inner.items() if k != "description"}
+    return dumps(rest), str(inner.get("description", ""))

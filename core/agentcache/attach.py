@@ -31,6 +31,7 @@ class Options:
     provider: str | None = None
     ttl: str | None = None
     hoist: bool = True
+    preflight: Literal["ask", "local"] = "ask"
     gate: Gate = field(default_factory=Gate)
     ledger: Ledger = field(default_factory=Ledger)
 

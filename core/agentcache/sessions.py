@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from agentcache.allow import allow_line, restriction
+from agentcache.allow import allow_line, own_description, restriction
 from agentcache.blocks import Block, Cuts, Print, Printer
 from agentcache.dialects import Json, Parts
 from agentcache.dialects.base import is_json
@@ -83,7 +83,7 @@ class Session:
         """Refuse to change what is frozen."""
         if not name.startswith("_"):
             raise FrozenError(
-                f"Session.{name} cannot be set to {_short(value)}: the parent is frozen. "
+                f"Session.{name} cannot be set to {value!r:.60}: the parent is frozen. "
                 "Use session.extend(text) to append shared context, or wrap again."
             )
         object.__setattr__(self, name, value)
@@ -147,9 +147,14 @@ class Session:
         """
         self._trunks.expect(text, uses)
 
-    def fork(self, name: str, tools: Sequence[str] | None = None) -> "Fork":
-        """Fork the parent for one agent; `tools` are the names it may ever call (None: all)."""
-        return Fork(self, name, tools)
+    def fork(
+        self, name: str, tools: Sequence[str] | None = None, *, told_of_tools: bool = False
+    ) -> "Fork":
+        """Fork the parent for one agent; `tools` are the names it may ever call (None: all).
+
+        `told_of_tools` says that the agent's own text offers it tools that are not on the wire.
+        """
+        return Fork(self, name, tools, told_of_tools=told_of_tools)
 
     @property
     def talks(self) -> Talks:
@@ -237,10 +242,18 @@ class Session:
 class Fork:
     """One agent's stand on a session. `rewrite` is where its requests become forks."""
 
-    __slots__ = ("_name", "_number", "_session", "_tools")
+    __slots__ = ("_name", "_number", "_session", "_told", "_tools")
 
-    def __init__(self, session: Session, name: str, tools: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        name: str,
+        tools: Sequence[str] | None = None,
+        *,
+        told_of_tools: bool = False,
+    ) -> None:
         """Create through `Session.fork`."""
+        self._told = told_of_tools
         self._session = session
         self._name = name
         self._tools = tuple(tools) if tools is not None else session.standing.names
@@ -315,7 +328,8 @@ class Fork:
         listed = talk.lists(self._tools, names)
         parent, union = talk.standing.parent, talk.standing.names
         rule, wire, loops = parent.rule, parent.dialect, bool(listed)
-        lines = (*_own_descriptions(parent, parts), allow_line(listed, union))
+        allowed = allow_line(listed, union) if listed or not self._told else ""
+        lines = (*_own_descriptions(parent, parts), allowed)
         asked = parts.rest.get("tool_choice")
         rest = {**parts.rest, **restriction(wire, rule, names, union, asked)}
         if not loops:
@@ -369,12 +383,12 @@ class Fork:
 def _own_descriptions(parent: Parent, parts: Parts) -> tuple[str, ...]:
     """Definitions of canonical tools as this agent has them, where they differ."""
     wire = parent.dialect
-    own = (
-        (tool, tool_text(wire, tool))
-        for tool in parts.tools
-        if wire.tool_name(tool) in parent.canonical
+    own = ((wire.tool_name(tool), tool) for tool in parts.tools)
+    return tuple(
+        own_description(name, tool, parent.tool(name))
+        for name, tool in own
+        if name in parent.canonical and tool_text(wire, tool) not in parent.tools
     )
-    return tuple(f"For you, this tool reads: {text}" for _, text in own if text not in parent.tools)
 
 
 def _merged(asked: Any, ours: Any) -> Any:
@@ -382,8 +396,3 @@ def _merged(asked: Any, ours: Any) -> Any:
     if is_json(asked) and is_json(ours):
         return {**asked, **copy.deepcopy(ours)}
     return copy.deepcopy(ours)
-
-
-def _short(value: object, limit: int = 60) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[:limit] + "..."

@@ -39,6 +39,7 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
     provider: str | None = None,
     ttl: str | None = None,
     hoist: bool = True,
+    preflight: Literal["ask", "local"] = "ask",
     gate: Gate | None = None,
     ledger: Ledger | str | PathLike[str] | None = None,
 ) -> T:
@@ -65,6 +66,8 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         hoist: Find texts that several agents or tasks carry verbatim, be it a brief in every task
             or an answer handed on, and share each among those that carry it. Off, only `context`
             is shared.
+        preflight: `local` answers the framework's own token count before a call by an estimate,
+            scaled to what the provider last counted, and asks only within 20 % of the threshold.
         gate: A gate to share between several wrapped programs.
         ledger: A ledger, or a path to append JSON lines to.
 
@@ -77,6 +80,8 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
     """
     if layout not in ("auto", "fork", "as_is"):
         raise OptionError(f"layout={layout!r} does not exist. Choose 'auto', 'fork' or 'as_is'.")
+    if preflight not in ("ask", "local"):
+        raise OptionError(f"preflight={preflight!r} does not exist. Choose 'ask' or 'local'.")
     texts = checked_context(context)
     if session is not None and (system is not None or context or ttl is not None):
         raise OptionError("session= already has its system, context and ttl; drop those options.")
@@ -91,6 +96,7 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         provider,
         ttl,
         hoist,
+        preflight,
         Gate() if gate is None else gate,
         book,
     )
