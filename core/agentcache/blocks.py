@@ -4,7 +4,6 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -154,17 +153,20 @@ class Cuts:
         self._cut: dict[object, tuple[Block, ...]] = {}
         self._lock = threading.Lock()
 
-    def get(self, key: object) -> tuple[Block, ...] | None:
-        """The blocks kept under this key; None for a key that cannot be one."""
+    def cut(self, key: object, make: Callable[[], Sequence[Block]]) -> Sequence[Block]:
+        """The blocks kept under this key; made, and kept, where there are none."""
         try:
-            return self._cut.get(key)
+            found = self._cut.get(key)
         except TypeError:  # it holds an SDK's own object
-            return None
+            return make()
+        if found is None:
+            found = tuple(make())
+            self._keep(key, found)
+        return found
 
-    def put(self, key: object, blocks: tuple[Block, ...]) -> None:
-        """Keep the blocks, and forget the oldest where there is no room."""
-        with self._lock, suppress(TypeError):
-            if key in self._cut:
+    def _keep(self, key: object, blocks: tuple[Block, ...]) -> None:
+        with self._lock:
+            if key in self._cut or not self._room:
                 return
             self._cut[key] = blocks
             self._size += _size(blocks)

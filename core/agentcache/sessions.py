@@ -161,11 +161,15 @@ class Session:
         """The conversations of its forks."""
         return self._talks
 
-    def blocks(self, request: Mapping[str, Any]) -> tuple[Block, ...]:
-        """The blocks of a request that render; messages of a long conversation are cut once."""
+    def blocks(self, request: Mapping[str, Any], lead: int = 0) -> tuple[Block, ...]:
+        """The blocks of a request that render.
+
+        What is the same in many requests is cut once: the first `lead` messages, and all those of
+        a long conversation.
+        """
         wire = self.parent.dialect
         long = len(request.get(wire.messages_key) or ()) > _SHORT
-        return wire.hashed(request, self._cuts if long else None)
+        return wire.hashed(request, self._cuts, None if long else lead)
 
     def prints(self, blocks: Sequence[Block]) -> tuple[Print, ...]:
         """Fingerprint blocks; those seen before are not worked out again.
@@ -319,7 +323,7 @@ class Fork:
         if not set(names) <= set(talk.standing.names):  # the union has just grown
             talk.standing = session.branch(talk.standing.path)
         sent, headers = self._lay(name or self._name, parts, names, talk)
-        after = session.prints(session.blocks(sent))
+        after = session.prints(session.blocks(sent, talk.standing.lead))
         return Rewrite(sent, True, "", names, before, after, headers)
 
     def _lay(

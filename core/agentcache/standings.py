@@ -17,7 +17,7 @@ class Standing:
     """A parent and what follows from it.
 
     `laid` is what stands in front of its forks, `path` the branch's texts; `trunk` are the
-    identities of its blocks; `keys` name its prefix to
+    identities of its blocks, `lead` the messages of its own; `keys` name its prefix to
     the gate, after those of the shorter trunks it grew from. `why_not` says why forking from it
     cannot pay, or is empty.
     """
@@ -27,6 +27,7 @@ class Standing:
     path: Path
     keys: tuple[Key, ...]
     trunk: tuple[bytes, ...]
+    lead: int
     tokens: int
     names: tuple[str, ...]
     tools: frozenset[str]
@@ -45,6 +46,7 @@ class Standing:
             path,
             _keys(parent, tokens, below),
             tuple(b.identity for b in blocks),
+            _lead(parent),
             tokens,
             parent.tool_names,
             frozenset(parent.tools),
@@ -54,6 +56,12 @@ class Standing:
     def holds(self, name: str, tool: str) -> bool:
         """Whether the union has this very tool, as JSON, or one whose description may differ."""
         return tool in self.tools or (name in self.parent.canonical and name in self.names)
+
+
+def _lead(parent: Parent) -> int:
+    """Messages that all its forks begin with; a first one that holds their tails too is none."""
+    messages = parent.request().get(parent.dialect.messages_key) or ()
+    return max(0, len(messages) - (0 if parent.rule.new_message else 1))
 
 
 def _keys(parent: Parent, tokens: int, below: Standing | None) -> tuple[Key, ...]:

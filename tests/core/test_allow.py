@@ -165,10 +165,32 @@ class TestOnTheWire:
         assert "only these tools: `read`." in str(again["messages"])
 
     def test_an_own_description_of_a_canonical_tool_stands_in_the_tail(self) -> None:
-        own = {"type": "function", "function": {"name": "search", "description": "Mine."}}
+        mine = {"name": "search", "description": "Mine.", "parameters": {}}
+        own = {"type": "function", "function": mine}
 
         made = self.session(canonical=("search",)).fork("w").rewrite(self.body(own))
 
         assert made.forked
         assert "For you, this tool reads: " in str(made.request["messages"])
         assert made.request["tools"][1] == function("search")
+
+    def test_where_only_the_description_differs_only_that_is_repeated(self) -> None:
+        own = function("search")
+        own["function"]["description"] = "Mine."
+
+        made = self.session(canonical=("search",)).fork("w").rewrite(self.body(own))
+
+        assert made.forked
+        assert "For you, the tool `search` reads: Mine." in str(made.request["messages"])
+        assert made.request["tools"][1] == function("search")
+
+    def test_an_agent_told_of_tools_in_its_own_text_is_not_told_that_it_has_none(self) -> None:
+        held = self.session()
+
+        plain, told = (
+            held.fork("w", (), told_of_tools=t).rewrite(self.body()) for t in (False, True)
+        )
+
+        assert NO_TOOLS_LINE in str(plain.request["messages"])
+        assert NO_TOOLS_LINE not in str(told.request["messages"])
+        assert told.request["tool_choice"] == "none"

@@ -4,6 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Literal, Protocol, TypeGuard, cast
 
 from agentcache.blocks import Block, Cuts, dumps, frozen
@@ -62,10 +63,12 @@ class Dialect(Protocol):
         """Cut a request into blocks, in the order the provider hashes them."""
         ...
 
-    def hashed(self, request: Mapping[str, Any], cuts: Cuts | None = None) -> tuple[Block, ...]:
+    def hashed(
+        self, request: Mapping[str, Any], cuts: Cuts | None = None, keep: int | None = None
+    ) -> tuple[Block, ...]:
         """The blocks that render, without section `free`.
 
-        `cuts` keeps messages that were cut before; one for each dialect.
+        `cuts` keeps what was cut before: system text, and the first `keep` messages or all.
         """
         ...
 
@@ -149,13 +152,17 @@ class BlockCutter(ABC):
         order = [[k] if k in known else [k, v] for k, v in request.items()]
         return (*hashed, *rest, Block("free", _ORDER, dumps(order), role=_ORDER))
 
-    def hashed(self, request: Mapping[str, Any], cuts: Cuts | None = None) -> tuple[Block, ...]:
+    def hashed(
+        self, request: Mapping[str, Any], cuts: Cuts | None = None, keep: int | None = None
+    ) -> tuple[Block, ...]:
         """Cut what the provider hashes into blocks, in its order; `cuts` are kept between calls."""
+        cuts = Cuts(0) if cuts is None else cuts
         out = [Block("params", k, dumps(request[k])) for k in self.rendered if k in request]
         out += self._list("tools", "tools", request.get("tools"))
         if self.system_key != self.messages_key:
-            out += self._system(request.get(self.system_key))
-        out += self._messages(request.get(self.messages_key), cuts)
+            system = request.get(self.system_key)
+            out += cuts.cut(("system", frozen(system)), lambda: self._system(system))
+        out += self._messages(request.get(self.messages_key), cuts, keep)
         return tuple(out)
 
     def _list(self, section: Literal["tools", "system"], key: str, values: Any) -> list[Block]:
@@ -170,21 +177,19 @@ class BlockCutter(ABC):
             return [Block("system", self.system_key, dumps(system), role="system", markable=False)]
         return self._list("system", self.system_key, system)
 
-    def _messages(self, messages: Any, cuts: Cuts | None) -> list[Block]:
+    def _messages(self, messages: Any, cuts: Cuts, keep: int | None) -> list[Block]:
         if isinstance(messages, str):
             return [Block("messages", self.messages_key, dumps(messages), "user", markable=False)]
         out: list[Block] = []
         for n, message in enumerate(_rows(messages)):
-            key = (n, frozen(message)) if cuts is not None else None
-            found = cuts.get(key) if cuts is not None else None
-            if found is None:
-                found = tuple(self._message(f"{self.messages_key}[{n}]", message))
-                if cuts is not None:
-                    cuts.put(key, found)
-            out += found
+            if keep is None or n < keep:
+                out += cuts.cut((n, frozen(message)), partial(self._message, n, message))
+            else:
+                out += self._message(n, message)
         return out
 
-    def _message(self, path: str, message: Any) -> list[Block]:
+    def _message(self, n: int, message: Any) -> list[Block]:
+        path = f"{self.messages_key}[{n}]"
         role = role_of(message)
         content: Any = message.get("content") if is_json(message) else None
         if not is_list(content) or not content:
@@ -192,10 +197,10 @@ class BlockCutter(ABC):
             return [Block("messages", path, dumps(message), role, markable=may)]
         envelope = dumps({**message, "content": None})
         out: list[Block] = []
-        for n, part in enumerate(content):
+        for at, part in enumerate(content):
             body, mark = strip_marks(part, self.mark_key)
             may = is_json(part) and self.markable(message, part)
-            here = f"{path}.content[{n}]"
+            here = f"{path}.content[{at}]"
             out.append(Block("messages", here, dumps(body), role, mark, envelope, may))
         return out
 

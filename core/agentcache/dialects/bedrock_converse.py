@@ -87,9 +87,11 @@ class BedrockConverse(BlockCutter):
         """Cut a request into blocks, in the order the provider hashes them."""
         return super().blocks(_flat(request))
 
-    def hashed(self, request: Mapping[str, Any], cuts: Cuts | None = None) -> tuple[Block, ...]:
+    def hashed(
+        self, request: Mapping[str, Any], cuts: Cuts | None = None, keep: int | None = None
+    ) -> tuple[Block, ...]:
         """The blocks that render, without section `free`."""
-        return super().hashed(_flat(request), cuts)
+        return super().hashed(_flat(request), cuts, keep)
 
     def request(self, blocks: Sequence[Block]) -> Json:
         """Put blocks back together: the inverse of `blocks`, byte for byte."""
