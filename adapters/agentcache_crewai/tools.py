@@ -43,6 +43,8 @@ def conversations(holder: Any, crew: Crew | None) -> list[Conversation]:
     known = {_name(tool) for one in found for tool in one.tools}
     if not found or {_name(tool) for tool in alone.tools} - known:
         found.append(alone)
+    if _plans(agent):
+        found.append(Conversation(_system(agent), "", tuple(planning_tools())))
     return found
 
 
@@ -55,6 +57,23 @@ def late_tools() -> list[Schema]:
     except ImportError:
         return []
     return _schemas([DeferredToolResultReader()])
+
+
+def planning_tools() -> list[Schema]:
+    """The tool through which CrewAI has an agent write its plan, before it begins."""
+    try:
+        from crewai.utilities.reasoning_handler import FUNCTION_SCHEMA  # noqa: PLC0415
+    except ImportError:
+        return []
+    return [FUNCTION_SCHEMA]
+
+
+def _plans(agent: Any) -> bool:
+    """Whether an agent plans by its own model before it begins."""
+    kept: dict[str, Any] = agent.__dict__  # reading a deprecated field as an attribute warns
+    config = kept.get("planning_config")
+    wants = config is not None or kept.get("planning") or kept.get("reasoning")
+    return bool(wants) and getattr(config, "llm", None) is None
 
 
 def _with(holder: Any, crew: Crew | None, task: Task | None, tools: Any) -> Conversation:

@@ -38,7 +38,6 @@ __all__ = [
 ]
 
 _VOICES: Final = 256
-_PLANNING_TOOL: Final = "create_reasoning_plan"
 _NOT_OWN: Final = "not an agent's own conversation"
 
 
@@ -169,7 +168,7 @@ def speech_of(stand: Stand, llm: object, messages: Any, kwargs: Mapping[str, Any
     chained = stand.wire.chained(llm)
     if chained:
         return Speech(name, chained)
-    if stand.aside or voice not in stand.voices or _plans(kwargs):
+    if stand.aside or voice not in stand.voices:
         return Speech(name, f"side_call: {stand.aside or _NOT_OWN}")
     return Speech(name, talk=_talk(stand, messages, kwargs))
 
@@ -180,13 +179,6 @@ def _talk(stand: Stand, messages: Sequence[Any], kwargs: Mapping[str, Any]) -> T
         return None
     parts = dialect("openai.chat").split({"messages": messages})  # CrewAI's own form, always
     return stand.fork.talk(opening(parts), len(parts.messages))
-
-
-def _plans(kwargs: Mapping[str, Any]) -> bool:
-    """CrewAI's own planning call names the agent, but offers a tool that no agent has."""
-    tools = kwargs.get("tools")
-    names = [t.get("function", t).get("name") for t in tools] if is_list(tools) else []
-    return _PLANNING_TOOL in names
 
 
 def entry(stand: Stand, speech: Speech) -> AbstractContextManager[Pass]:

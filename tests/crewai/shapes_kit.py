@@ -97,8 +97,7 @@ class Shape:
     `passed` calls are no forks, with a reason in the report; `outside` ones CrewAI makes past its
     own model objects. A fork shares `least` with another agent's: less where its own words are
     many, and `anew` of them start over, as a note says. `unmetered` says why CrewAI's own
-    counters miss something, `lacks` why this version has no such shape, `broken` what is known to
-    fail.
+    counters miss something, `lacks` why this version has no such shape.
     """
 
     name: str
@@ -114,7 +113,6 @@ class Shape:
     notes: str = ""
     unmetered: str = ""
     lacks: str = ""
-    broken: str = ""
 
 
 @dataclass(kw_only=True)

@@ -169,7 +169,7 @@ def test_delegation_keeps_one_canonical_pair_and_each_agents_own_wording(provide
     listed = {json.dumps(b["tools"]) for b in bodies}
     assert len(listed) == 1
     tail = json.dumps(bodies[0]["messages"])
-    assert "For you, this tool reads" in tail
+    assert "For you, the tool `delegate_work_to_coworker` reads: " in tail
     assert "Counter, Writer" in tail  # Researcher's own coworkers, without itself
 
 

@@ -21,8 +21,7 @@ Both = Callable[[Shape], tuple[Ran, Ran]]
 
 def rows() -> Iterator[object]:
     for shape in SHAPES:
-        known = pytest.mark.xfail(strict=True, reason=shape.broken)
-        yield pytest.param(shape, id=shape.name, marks=[known] if shape.broken else [])
+        yield pytest.param(shape, id=shape.name)
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +75,10 @@ def test_a_shape_works_as_before_and_shares_its_prefix(shape, both, table):
     assert shape.notes in "\n".join(forked.reports[0].notes)
     if forked.metered is not None and not shape.unmetered:
         assert forked.metered == forked.billed
-        if not any("no usage" in name for name in plain.events):
+        if plain.event_tokens == plain.billed[1]:  # 1.14 has no event for an answer it asks again
             assert forked.event_tokens == forked.billed[1]
 
 
-@pytest.mark.xfail(strict=True, reason="the model class shows hooks and listeners what it sent")
 @pytest.mark.parametrize("name", ["kickoff", "max_iter reached"])
 def test_after_a_call_hooks_and_listeners_are_shown_the_programs_own_messages(name, both):
     plain, forked = both(next(shape for shape in SHAPES if shape.name == name))
