@@ -5,7 +5,7 @@ import json
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rows import Row, busy_ms
 from transcripts import MODELS, grown, request, session
@@ -17,6 +17,10 @@ _TOKENS = 2000
 _LOOPS = 5
 _LAST = 5
 _SIZES = {"10k": 5, "100k": _TURNS}
+_NEW: tuple[float, Literal["ratio"]] = (
+    2.0,
+    "ratio",
+)  # ten times the transcript, as much that is new
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,10 @@ def _rows(model: str, how: str, make: Callable[[dict[str, Any]], dict[str, Any]]
     added = [_slope_us([loop.forked for loop in loops]), _slope_us([loop.dumped for loop in loops])]
     return [
         *rows,
-        Row(f"one more turn {model}{how}", added[0], "us", "json.dumps", added[1], 0.1, "ratio"),
+        Row(
+            f"100k against 10k {model}{how}", rows[2].value, "ms", "fork 10k", rows[1].value, *_NEW
+        ),
+        Row(f"one more turn {model}{how}", added[0], "us", "json.dumps", added[1]),
     ]
 
 

@@ -89,7 +89,8 @@ class Hooks:
         source: Any = getattr(self, "_agentcache_source", None)
         if source is not None and turn is not None and turn.speech.side_call:
             # A memory's copy of an agent's model: CrewAI reads the total on the agent's.
-            BaseLLM._track_token_usage_internal(source, usage_data)
+            plain: Any = BaseLLM
+            plain._track_token_usage_internal(source, usage_data)
 
 
 def _without_flags(params: Any) -> Any:

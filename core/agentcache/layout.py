@@ -92,7 +92,7 @@ def _pieces(text: str, wanted: Iterable[str]) -> Iterator[tuple[str, bool]]:
 
     The leftmost comes first, and of two that begin together the longer one.
     """
-    here = {found: at for found in wanted if (at := text.find(found)) >= 0}
+    here: dict[str, int] = {one: at for one in wanted if (at := text.find(one)) >= 0}
     start = 0
     while here:
         found = min(here, key=lambda one: (here[one], -len(one)))

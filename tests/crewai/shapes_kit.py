@@ -185,7 +185,7 @@ class Row:
     calls: str = "-"
     forks: str = "-"
     shared_before: str = "-"
-    shared_after: str = "-"
+    forks_share: str = "-"
     outputs: str = "-"
     events: str = "-"
     usage: str = "-"
@@ -353,7 +353,7 @@ def row_of(shape: Shape, plain: Ran, forked: Ran) -> Row:
         str(len(forked.requests)),
         str(sum(forked.forks)),
         _percent(plain.shares),
-        _percent(forked.shares),
+        _percent(forked.of_forks()),
         "equal" if forked.outputs == plain.outputs else "differ",
         "equal" if forked.events == plain.events else "differ",
         _usage(plain, forked),
@@ -376,7 +376,8 @@ def _usage(plain: Ran, forked: Ran) -> str:
 
 def markdown(rows: Sequence[Row]) -> str:
     """The table, as it stands in the documentation."""
-    names = [f.name for f in fields(Row)]
-    lines = [names, ["---"] * len(names), *([getattr(r, n) for n in names] for r in rows)]
+    names = [f.name.replace("_", " ") for f in fields(Row)]
+    cells = [[getattr(row, f.name) for f in fields(Row)] for row in rows]
+    lines = [names, ["---"] * len(names), *cells]
     head = f"crewai {version('crewai')}, plain and wrapped, on the loopback provider (emulated)\n"
-    return "\n".join([head, *(f"| {' | '.join(cells)} |" for cells in lines)]) + "\n"
+    return "\n".join([head, *(f"| {' | '.join(line)} |" for line in lines)]) + "\n"
