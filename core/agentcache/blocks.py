@@ -183,7 +183,7 @@ def frozen(value: Any) -> object:
 
     Texts stand in it as they are: nothing is copied, and a text that was hashed once is not again.
     """
-    kind: type[object] = type(value)
+    kind: Any = type(value)
     if kind is str:
         return value
     if kind is dict:
