@@ -183,7 +183,7 @@ def frozen(value: Any) -> object:
 
     Texts stand in it as they are: nothing is copied, and a text that was hashed once is not again.
     """
-    kind: Any = type(value)
+    kind = type(value)  # pyright: ignore[reportUnknownVariableType]
     if kind is str:
         return value
     if kind is dict:
@@ -196,7 +196,7 @@ def frozen(value: Any) -> object:
         return tuple(flat)
     if kind is list or kind is tuple:
         return (list, *map(frozen, value))
-    return (kind, repr(value) if kind is float else value)
+    return (type(value), repr(value) if kind is float else value)  # pyright: ignore[reportUnknownVariableType]
 
 
 def _bytes(text: str) -> bytes:
