@@ -3,8 +3,18 @@
 import importlib.util
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 __all__ = ["Price", "price_of"]
+
+_THEIR_NAMES: Final = {
+    "bedrock": "aws",
+    "gemini": "google",
+    "moonshot": "moonshotai",
+    "vertex": "google",
+    "xai": "x-ai",
+}
+"""Providers that genai-prices knows by another name than the rules do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +34,9 @@ def price_of(model: str, provider: str) -> Price | None:
 
     try:
         found = calc_price(
-            Usage(input_tokens=1000, output_tokens=1000), model_ref=model, provider_id=provider
+            Usage(input_tokens=1000, output_tokens=1000),
+            model_ref=model,
+            provider_id=_THEIR_NAMES.get(provider, provider),
         )
     except LookupError:
         return None
