@@ -52,8 +52,9 @@ def kickoff() -> list[Row]:
 def _compared() -> list[Row]:
     import agentcache
 
-    crews = {"plain": _crew(), "plain again": _crew(), "wrapped": _crew()}
-    agentcache.wrap(crews["wrapped"], context=[_BRIEF], layout="fork")
+    crews = {name: _crew() for name in ("plain", "plain again", "wrapped", "wrapped, local count")}
+    agentcache.wrap(crews["wrapped"], layout="fork")
+    agentcache.wrap(crews["wrapped, local count"], layout="fork", preflight="local")
     spent: dict[str, list[float]] = {name: [] for name in crews}
     for number in range(_WARM + _ROUNDS):
         names = list(crews) if number % 2 else list(reversed(crews))
@@ -63,7 +64,11 @@ def _compared() -> list[Row]:
     ms = {name: statistics.median(times[_WARM:]) for name, times in spent.items()}
     return [
         Row("kickoff, plain again", ms["plain again"], "ms", "plain", ms["plain"]),
-        Row("kickoff, wrapped", ms["wrapped"], "ms", "plain", ms["plain"], 1.02, "ratio"),
+        *(
+            Row(f"kickoff, {name}", ms[name], "ms", "plain", ms["plain"], 1.02, "ratio")
+            for name in crews
+            if name.startswith("wrapped")
+        ),
     ]
 
 

@@ -78,7 +78,7 @@ def _plans(agent: Any) -> bool:
 
 def _with(holder: Any, crew: Crew | None, task: Task | None, tools: Any) -> Conversation:
     mine = [*(tools or ()), *_added(holder, crew, task)]
-    text = "" if task is None else f"{task.description}\n{task.expected_output}"
+    text = "" if task is None else task.prompt()
     return Conversation(_system(holder), text, tuple(_schemas(mine)))
 
 

@@ -120,6 +120,16 @@ def test_hoisting_reads_more_across_agents_and_costs_no_more(provider, model):
     assert hoisted.cost < without.cost
 
 
+def test_tasks_that_differ_in_nothing_share_all_that_they_say(provider):
+    crew = crew_of(provider, "gpt-6-luna")
+    for task in crew.tasks:
+        task.description = f"{BRIEF}\n\nDo your part."
+    agentcache.wrap(crew)
+    crew.kickoff()
+    assert agentcache.report(crew).passed_through == ()
+    assert all((r.cached_tokens or 0) > 2000 for r in calls(provider)[1:])
+
+
 def test_a_placeholder_filled_at_kickoff_is_found_as_well(provider):
     crew = agentcache.wrap(crew_of(provider, "gpt-6-luna", brief="{brief}"))
     crew.kickoff(inputs={"brief": BRIEF})
