@@ -41,10 +41,12 @@ class Outlook:
             talks = ((a, talk) for a in found for talk in conversations(a, crew))
             said = [s for a, talk in talks for s in samples(self.wire, a.role, a.llm, [talk])]
             self.attachment.foresee(self.session, said, judge=len(found) > 1)
-        ours = [t for t in crew.tasks if self.session_of(crew.manager_agent or t.agent)]
+        ours = [
+            t for t in crew.tasks if self.session_of(crew.manager_agent or t.agent) is self.session
+        ]
         for done in _handed(crew.tasks, task):
             if done.output is not None:
-                uses = sum(done in _handed(crew.tasks, t) for t in ours)
+                uses = sum(any(t is done for t in _handed(crew.tasks, one)) for one in ours)
                 self.attachment.expect(self.session, done.output.raw, uses)
 
     def news(self, crew: Crew) -> bool:

@@ -142,11 +142,12 @@ def _without_heading(run: str) -> str:
     head, _, last = run.rpartition("\n\n")
     if head and last.strip() and len(last) < _HEADING:
         run = head
-    lines = run.rstrip().splitlines()
-    while lines and lines[-1].rstrip().endswith(":"):
-        lines.pop()
-        run = "\n".join(lines) if lines else run
-    return run
+    end = len(run.rstrip())
+    while end and run[end - 1] == ":":
+        end = run.rfind("\n", 0, end) + 1
+        while end and run[end - 1].isspace():
+            end -= 1
+    return run[:end] or run
 
 
 def _apart(runs: Iterable[str]) -> tuple[str, ...]:

@@ -29,12 +29,17 @@ class Talk:
     standing: Standing
     length: int
     listed: tuple[str, ...] | None = None
+    under: Standing | None = None
 
     def lists(self, own: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-        """The tools its tail lists: those it began with, of the agent's own in their order."""
-        if self.listed is None:
-            first = tuple(name for name in own if name in names)
-            self.listed = (*first, *(name for name in names if name not in first))
+        """The tools its tail lists: those it began with, of the agent's own in their order.
+
+        Where it moved to a longer union, all is written anew: what it brought is listed then too.
+        """
+        if self.listed is None or self.under is not self.standing:
+            known = (*(self.listed or ()), *names)
+            first = [name for name in own if name in known]
+            self.listed, self.under = tuple(dict.fromkeys((*first, *known))), self.standing
         return self.listed
 
 

@@ -82,13 +82,17 @@ class Trunks:
             self._forget()
             return grown
 
-    def expect(self, text: str, uses: int) -> None:
-        """Say that `uses` conversations will carry this text verbatim, counted from now on."""
+    def expect(self, text: str, uses: int, known: Sequence[str] = ()) -> None:
+        """Say that `uses` conversations will carry this text verbatim, counted from now on.
+
+        What it quotes of texts shared already, or `known` to all, is not shared once more.
+        """
         with self._lock:
-            if text not in self._texts and self._pays(text, uses):
-                self._texts[text] = None
-                self._expected[text] = _Expected(uses)
-                self._forget()
+            for piece in () if text in self._texts else cut_at(text, (*known, *self._texts)):
+                if self._pays(piece, uses):
+                    self._texts[piece] = None
+                    self._expected[piece] = _Expected(uses)
+            self._forget()
 
     def hear(self, speaker: str, texts: Sequence[str], known: Sequence[str] = ()) -> None:
         """Learn from a conversation as it begins: what different speakers carry is shared next.

@@ -1,5 +1,7 @@
 """Finding what conversations carry verbatim: exact, whole, and only where it pays."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,9 +59,10 @@ def test_finding_is_a_function_of_the_texts_alone(talks) -> None:
         ("{}\nYour part:\nfind.", "{}\nYour part:\ncount."),
         ("Find. This is all:\n{}", "Now count!\n\n{}"),
         ("<brief>{}</brief> find", "<brief>{}</brief> count"),
+        ("{}\r\nYour part:\r\nfind.", "{}\r\nYour part:\r\ncount."),
     ],
 )
-@pytest.mark.parametrize("text", [BRIEF, NOTES])
+@pytest.mark.parametrize("text", [BRIEF, NOTES, BRIEF.replace("\n", "\r\n")])
 def test_a_brief_is_found_whole_and_without_what_leads_over_to_the_task(around, text) -> None:
     (found,) = shared_texts([[a.format(text)] for a in around])
 
@@ -73,6 +76,15 @@ def test_one_line_of_data_behind_different_labels_is_found() -> None:
 
     assert DATA.strip().startswith(found[:40])
     assert len(found) > 0.95 * len(DATA)
+
+
+def test_a_long_run_of_headings_takes_no_time() -> None:
+    text = "All the keys.\n" + "key:\n" * 100_000
+
+    began = time.perf_counter()
+    shared_texts([[f"{text}Alpha."], [f"{text}Beta."]])
+
+    assert time.perf_counter() - began < 10  # was minutes: every line was cut off on its own
 
 
 def test_text_without_spaces_is_found() -> None:

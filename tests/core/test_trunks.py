@@ -120,6 +120,14 @@ def test_an_answer_that_one_task_alone_will_read_stays_in_its_tail() -> None:
     assert path_of(held, f"Use {NOTES}") == ()
 
 
+def test_what_an_answer_quotes_of_a_shared_text_is_not_shared_once_more() -> None:
+    held = session()
+    held.learn([[f"{BRIEF} Find."], [f"{BRIEF} Count."]])
+    held.expect(f"I quote.\n{BRIEF}\n{NOTES}", 2)
+    path = path_of(held, f"{BRIEF} Write. Context: I quote.\n{BRIEF}\n{NOTES}")
+    assert path == (BRIEF, f"\n{NOTES}")
+
+
 def test_an_answer_is_shared_no_longer_once_its_last_reader_has_begun() -> None:
     held = session()
     held.expect(NOTES, 2)
@@ -156,6 +164,29 @@ def test_the_dearer_text_stands_first() -> None:
     held.learn([[f"{both}\n\nA."], [f"{both}\n\nB."], [f"{BRIEF}\n\nC."], [f"{BRIEF}\n\nD."]])
     assert path_of(held, f"{BRIEF}\n\nC.") == (BRIEF,)
     assert path_of(held, f"{both}\n\nA.") == (BRIEF, NOTES)
+
+
+def test_a_tool_that_an_agent_brings_late_is_not_denied_to_it_in_its_tail() -> None:
+    def tool(name: str) -> dict:
+        return {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
+
+    rule = rule_for("gpt-6-luna")
+    domain = CacheDomain(rule.provider, "gpt-6-luna")
+    parent = freeze(
+        "openai.chat",
+        rule,
+        domain,
+        system=BRIEF,
+        tools=[tool("look"), tool("zip")],
+        params={"model": "gpt-6-luna"},
+    )
+    fork = Session(parent, announce=lambda _: None).fork("A", ["look"])
+    body = request("openai.chat", "gpt-6-luna", "Find.")
+    later = request("openai.chat", "gpt-6-luna", "Find.", turns=1)
+    first = fork.rewrite({**body, "tools": [tool("look")]})
+    second = fork.rewrite({**later, "tools": [tool("look"), tool("late")]})
+    assert "only these tools: `look`." in json.dumps(first.request)
+    assert "only these tools: `look`, `late`." in json.dumps(second.request)
 
 
 def test_a_long_life_does_not_fill_memory() -> None:
