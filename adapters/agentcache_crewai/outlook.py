@@ -1,5 +1,6 @@
 """What a crew is about to say: its tasks as they read now, and answers that are handed on."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,6 +16,7 @@ from agentcache_crewai.wires import Wire
 __all__ = ["Outlook", "samples"]
 
 _TOLD: Final = 64
+_log = logging.getLogger("agentcache")
 
 
 @dataclass(eq=False, slots=True)
@@ -32,10 +34,18 @@ class Outlook:
     told: dict[int, None] = field(default_factory=dict[int, None])
 
     def look(self, agent: Any, task: Any) -> None:
-        """Look at the crew that is working on this task, before one of its calls."""
+        """Look at the crew that is working on this task, before one of its calls.
+
+        Foresight only: what goes wrong here is logged, and the call goes on.
+        """
         crew = getattr(agent, "crew", None)
-        if not isinstance(crew, Crew) or not isinstance(task, Task):
-            return
+        if isinstance(crew, Crew) and isinstance(task, Task):
+            try:
+                self._look(crew, task)
+            except Exception:  # noqa: BLE001 - foresight never breaks the host
+                _log.exception("agentcache could not look ahead in %r", crew.name)
+
+    def _look(self, crew: Crew, task: Task) -> None:
         if self.news(crew):
             found = [a for a in _staff(crew) if self.session_of(a) is self.session]
             talks = ((a, talk) for a in found for talk in conversations(a, crew))
