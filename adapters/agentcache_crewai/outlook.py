@@ -15,7 +15,7 @@ from agentcache_crewai.wires import Wire
 
 __all__ = ["Outlook", "samples"]
 
-_TOLD: Final = 64
+_TOLD: Final = 512
 _log = logging.getLogger("agentcache")
 
 
@@ -50,18 +50,21 @@ class Outlook:
             found = [a for a in _staff(crew) if self.session_of(a) is self.session]
             talks = ((a, talk) for a in found for talk in conversations(a, crew))
             said = [s for a, talk in talks for s in samples(self.wire, a.role, a.llm, [talk])]
-            self.attachment.foresee(self.session, said, judge=len(found) > 1)
-        ours = [
-            t for t in crew.tasks if self.session_of(crew.manager_agent or t.agent) is self.session
-        ]
+            self.attachment.foresee(self.session, said, judge=True)
         for done in _handed(crew.tasks, task):
-            if done.output is not None:
-                uses = sum(any(t is done for t in _handed(crew.tasks, one)) for one in ours)
-                self.attachment.expect(self.session, done.output.raw, uses)
+            if done.output is not None and self._is_new(hash((id(done), done.output.raw))):
+                readers = [t for t in crew.tasks if any(d is done for d in _handed(crew.tasks, t))]
+                ours = [_said(crew.tasks, t) for t in readers if self._ours(crew, t)]
+                self.attachment.expect(self.session, done.output.raw, ours)
+
+    def _ours(self, crew: Crew, task: Task) -> bool:
+        return self.session_of(crew.manager_agent or task.agent) is self.session
 
     def news(self, crew: Crew) -> bool:
         """Whether the crew's tasks read otherwise than ever before."""
-        key = hash(tuple((t.description, t.expected_output) for t in crew.tasks))
+        return self._is_new(hash(tuple((t.description, t.expected_output) for t in crew.tasks)))
+
+    def _is_new(self, key: int) -> bool:
         if key in self.told:
             return False
         self.told[key] = None
@@ -81,6 +84,12 @@ def samples(wire: Wire, name: str, llm: Any, talks: Iterable[Conversation]) -> I
 def _staff(crew: Crew) -> list[Any]:
     manager = [crew.manager_agent] if crew.manager_agent is not None else []
     return [*crew.agents, *manager]
+
+
+def _said(tasks: Sequence[Task], task: Task) -> tuple[str, ...]:
+    """What a conversation about this task will say, as far as it is known."""
+    answers = (done.output.raw for done in _handed(tasks, task) if done.output is not None)
+    return (str(getattr(task.agent, "backstory", "")), task.prompt(), *answers)
 
 
 def _handed(tasks: Sequence[Task], task: Task) -> list[Task]:

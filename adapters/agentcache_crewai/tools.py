@@ -77,7 +77,9 @@ def _plans(agent: Any) -> bool:
 
 
 def _with(holder: Any, crew: Crew | None, task: Task | None, tools: Any) -> Conversation:
-    mine = [*(tools or ()), *_added(holder, crew, task)]
+    own = list(tools or ())  # once a crew ran, its tasks hold what CrewAI added to them
+    known = {tool.name for tool in own}
+    mine = [*own, *(tool for tool in _added(holder, crew, task) if tool.name not in known)]
     text = "" if task is None else task.prompt()
     return Conversation(_system(holder), text, tuple(_schemas(mine)))
 

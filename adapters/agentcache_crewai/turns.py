@@ -175,15 +175,13 @@ def speech_of(stand: Stand, llm: object, messages: Any, kwargs: Mapping[str, Any
 
 def _talk(stand: Stand, messages: Sequence[Any], kwargs: Mapping[str, Any]) -> Talk | None:
     stand.outlook.look(kwargs.get("from_agent"), kwargs.get("from_task"))
-    if stand.fork.session.left:
-        return None
     parts = dialect("openai.chat").split({"messages": messages})  # CrewAI's own form, always
     return stand.fork.talk(opening(parts), len(parts.messages))
 
 
 def entry(stand: Stand, speech: Speech) -> AbstractContextManager[Pass]:
     """The gate, for a call that will be a fork; an open door for any other."""
-    if speech.talk is None or speech.talk.standing.why_not:
+    if speech.talk is None or speech.talk.left or speech.talk.standing.why_not:
         return nullcontext(_ungated(stand))
     *shorter, key = speech.talk.standing.keys
     return stand.attachment.options.gate.enter(key, stand.fork.session.terms, shorter)
@@ -191,7 +189,7 @@ def entry(stand: Stand, speech: Speech) -> AbstractContextManager[Pass]:
 
 def aentry(stand: Stand, speech: Speech) -> AbstractAsyncContextManager[Pass]:
     """Async twin of `entry`."""
-    if speech.talk is None or speech.talk.standing.why_not:
+    if speech.talk is None or speech.talk.left or speech.talk.standing.why_not:
         return nullcontext(_ungated(stand))
     *shorter, key = speech.talk.standing.keys
     return stand.attachment.options.gate.aenter(key, stand.fork.session.terms, shorter)

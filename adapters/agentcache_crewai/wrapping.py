@@ -57,7 +57,7 @@ def wrap(x: object, options: Options) -> object:
     made = [
         made
         for group in groups
-        for made in _forks(x, group, _session(group, attachment), attachment)
+        for made in _forks(x, group, _session(x, group, attachment), attachment)
     ]
     _say(x, groups, attachment)
     counted = [(a, _counted(a, [llm for _, llm in made], attachment)) for a in beside]
@@ -115,7 +115,7 @@ def _parted(group: _Group, place: Place, params: dict[str, Any], options: Option
     _warn(text)
 
 
-def _session(group: _Group, attachment: Attachment) -> Session:
+def _session(x: object, group: _Group, attachment: Attachment) -> Session:
     """The parent of one group: made from its agents, the one given, or the one they join."""
     options = attachment.options
     given = options.session or next(
@@ -137,7 +137,7 @@ def _session(group: _Group, attachment: Attachment) -> Session:
         canonical=CANONICAL,
         ttl=options.ttl,
     )
-    return attachment.open(parent, _samples(group), judge=len(group.places) > 1)
+    return attachment.open(parent, _samples(group), judge=isinstance(x, Crew))
 
 
 def _samples(group: _Group) -> list[Sample]:

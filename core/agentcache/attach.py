@@ -84,13 +84,18 @@ class Attachment:
                     "word are sent once, in front (hoist=False turns this off)."
                 )
         if judge and self.options.layout == "auto":
-            session.leave("")
             session.leave(would_cost_more(session, samples))
 
-    def expect(self, session: Session, text: str, uses: int) -> None:
-        """Say that so many conversations to come will carry this text, such as an answer."""
-        if self.options.hoist:
-            session.expect(text, uses)
+    def expect(self, session: Session, text: str, readers: Sequence[Sequence[str]]) -> None:
+        """Say that conversations to come will carry this text, such as an answer handed on.
+
+        `readers` are the texts that each of them says besides.
+        """
+        if self.options.hoist and session.expect(text, readers):
+            self.ledger.note(
+                f"Found: an answer of {len(text):,} characters is handed to {len(readers)} "
+                "conversations; those that stand together read it from one place in front."
+            )
 
     def announce(self, text: str) -> None:
         """Say something that changes the bill, now and in the report."""

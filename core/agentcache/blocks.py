@@ -195,7 +195,7 @@ def frozen(value: Any) -> object:
             )
         return tuple(flat)
     if kind is list or kind is tuple:
-        return (list, *map(frozen, value))
+        return (kind, *map(frozen, value))
     return (type(value), repr(value) if kind is float else value)  # pyright: ignore[reportUnknownVariableType]
 
 

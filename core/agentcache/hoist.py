@@ -23,6 +23,7 @@ _REFERENCE: Final = 12
 _CANDIDATES: Final = 8
 _LONG: Final = 400
 _HEADING: Final = 120
+_RUNS: Final = 200
 _MIN_CHARS: Final = MIN_TOKENS  # a token is at least a character
 _STOPS: Final = r"\n.!?;\u3002\uff01\uff1f\uff1b"
 _PAUSES: Final = r",:{}\[\]|\uff0c\u3001\uff1a"
@@ -33,15 +34,15 @@ Talk = Sequence[str]
 _Place = tuple[Sequence[str], int]
 
 
-def pays(rule: Rule, tokens: int, uses: int) -> bool:
+def pays(rule: Rule, tokens: int, uses: int, dues: int = 0) -> bool:
     """Whether a text of that many tokens, carried by `uses` conversations, is cheaper shared.
 
     Shared, it is written once and read by all others; left where it is, each pays for it in full.
-    Where nothing is billed, what is read costs nothing.
+    Each pays `dues` tokens besides. Where nothing is billed, what is read costs nothing.
     """
     read = rule.read_multiplier if rule.billed else 0.0
     saved = (uses - 1) * (1.0 - read) - (rule.ttl.write_multiplier - 1.0)
-    return tokens >= MIN_TOKENS and saved * tokens > _WRAPPING + _REFERENCE * uses
+    return tokens >= MIN_TOKENS and saved * tokens > _WRAPPING + (_REFERENCE + dues) * uses
 
 
 def shared_texts(talks: Iterable[Talk]) -> tuple[str, ...]:
@@ -55,7 +56,7 @@ def shared_texts(talks: Iterable[Talk]) -> tuple[str, ...]:
     True
     """
     every = [tuple(t for t in talk if len(t) >= _MIN_CHARS) for talk in talks]
-    runs = tuple(dict.fromkeys(_runs(every)))
+    runs = sorted(dict.fromkeys(_runs(every)), key=len, reverse=True)[:_RUNS]
     found = _apart((*runs, *_runs([(run,) for run in runs])))  # where two runs overlap, cut them
     carriers = {run: sum(any(run in text for text in talk) for talk in every) for run in found}
     wanted = [r for r in found if carriers[r] > 1 and estimate_tokens(r) >= MIN_TOKENS]

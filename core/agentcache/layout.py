@@ -3,9 +3,11 @@
 [union of tools][shared system][shared context] ^mark [who you are, your task] [your own loop]
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
@@ -14,10 +16,22 @@ from agentcache.dialects.base import is_json, is_list, role_of, strip_marks
 from agentcache.marks import mark_part, roll
 from agentcache.rules import Rule
 
-__all__ = ["SAID", "Tail", "Trunk", "cut_at", "found_in", "grown", "lay", "lift", "trunk_texts"]
+__all__ = [
+    "SAID",
+    "Tail",
+    "Trunk",
+    "cut_at",
+    "found_in",
+    "grown",
+    "lay",
+    "lift",
+    "reference_to",
+    "trunk_texts",
+]
 
 SAID: Final = ("user", "system", "developer")
 """Roles in which a program itself speaks."""
+_REFERENCE: Final = len("[shared_context 000000, given above]")
 _ROLLING: Final = 2
 """Marks that `marks.roll` may need: the end of this turn, and of the one before."""
 
@@ -53,10 +67,16 @@ class Tail:
 
 
 def trunk_texts(context: Sequence[str]) -> tuple[str, ...]:
-    """The context texts as they stand in the trunk, numbered so that a tail can refer to them."""
+    """The context texts as they stand in the trunk, named so that a tail can refer to them."""
     return tuple(
-        f'<shared_context id="{n}">\n{text}\n</shared_context>' for n, text in enumerate(context, 1)
+        f'<shared_context id="{_name(text)}">\n{text}\n</shared_context>' for text in context
     )
+
+
+@lru_cache(maxsize=128)
+def _name(text: str) -> str:
+    """A name by content: an answer that quotes a reference means the same text everywhere."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=3).hexdigest()
 
 
 def lift(text: str, context: Sequence[str]) -> str:
@@ -64,10 +84,13 @@ def lift(text: str, context: Sequence[str]) -> str:
 
     A context shorter than the reference stays where it is.
     """
-    references = {shared: f"[shared_context {n}, given above]" for n, shared in _numbered(context)}
-    found = [shared for shared, reference in references.items() if len(shared) > len(reference)]
-    pieces = _pieces(text, found)
-    return "".join(references[piece] if shared else piece for piece, shared in pieces)
+    pieces = _pieces(text, (shared for shared in context if len(shared) > _REFERENCE))
+    return "".join(reference_to(piece) if shared else piece for piece, shared in pieces)
+
+
+def reference_to(text: str) -> str:
+    """What stands in a tail in place of a shared text."""
+    return f"[shared_context {_name(text)}, given above]"
 
 
 def found_in(texts: Iterable[str], wanted: Iterable[str]) -> list[str]:
@@ -80,11 +103,6 @@ def found_in(texts: Iterable[str], wanted: Iterable[str]) -> list[str]:
 def cut_at(text: str, wanted: Iterable[str]) -> list[str]:
     """What is left of a text, in order, once these are taken out of it."""
     return [piece for piece, shared in _pieces(text, wanted) if not shared]
-
-
-def _numbered(context: Sequence[str]) -> list[tuple[int, str]]:
-    """Contexts with their numbers; of two equal ones the first."""
-    return [(n, shared) for n, shared in enumerate(context, 1) if shared not in context[: n - 1]]
 
 
 def _pieces(text: str, wanted: Iterable[str]) -> Iterator[tuple[str, bool]]:

@@ -42,6 +42,7 @@ class Reading:
 class _Seen:
     """What has been sent so far in one cache domain: chains by agent, and marked ones.
 
+    `owner` tells who alone has sent a chain; None where several have.
     `tokens` holds positions that usage has told exactly: ends of requests, and fork points; `plain`
     holds the ends of the program's own requests, worked out from them.
     """
@@ -49,6 +50,7 @@ class _Seen:
     tokens: dict[str, int] = field(default_factory=dict[str, int])
     plain: dict[str, int] = field(default_factory=dict[str, int])
     sent: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    owner: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
     original: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     marked: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
 
@@ -64,6 +66,9 @@ def read_calls(calls: Iterable[Call]) -> tuple[Reading, ...]:
         out.append(_read(call, rule_by_id(call.rule_id), domain))
         _learn(call, domain.tokens)
         domain.sent.setdefault(call.agent, set()).update(p.chain for p in call.sent)
+        for block in call.sent:
+            if domain.owner.setdefault(block.chain, call.agent) != call.agent:
+                domain.owner[block.chain] = None
         own = domain.original.setdefault(call.agent, set())
         own.update(p.chain for p in call.original)
         marked = domain.marked.setdefault(call.agent, set())
@@ -76,7 +81,7 @@ def _read(call: Call, rule: Rule, seen: _Seen) -> Reading:
     weight = sum(p.weight for p in call.sent) or 1
     total = usage.input_tokens if usage.input_tokens is not None else weight
     scale = total / weight
-    others = {c for agent, chains in seen.sent.items() if agent != call.agent for c in chains}
+    others = {p.chain for p in call.sent if seen.owner.get(p.chain, call.agent) != call.agent}
     own = _reach(call.sent, seen.sent.get(call.agent, set()), rule, scale, seen.tokens)
     ceiling = max(own, _reach(call.sent, others, rule, scale, seen.tokens))
     cached = usage.cached_tokens

@@ -99,6 +99,8 @@ class Report(_Value):
         if not self.total.calls and not self.errors:
             return ["No calls yet.", *self.notes]
         lines = [f"Rules: {'; '.join(self.rules)}. Figures: {self.source}."]
+        if self.unit == "input-token equivalents":
+            lines.append("No dollars: they need the extra prices, and a known price of each model.")
         if self.total.cost is not None:
             bill, alone = (
                 _money(v, self.unit) for v in (self.total.cost, self.total.unshared_cost)

@@ -12,7 +12,7 @@ from agentcache.blocks import Block, Cuts, Print, Printer
 from agentcache.dialects import Json, Parts
 from agentcache.dialects.base import is_json
 from agentcache.differences import in_marks, in_params, in_tools, not_plain
-from agentcache.errors import FrozenError
+from agentcache.errors import FrozenError, ToolConflictError
 from agentcache.gate import Terms
 from agentcache.layout import Tail, lay, lift
 from agentcache.parent import CacheDomain, Parent, tool_text
@@ -25,6 +25,8 @@ __all__ = ["Fork", "Rewrite", "Session"]
 
 _BRANCHES: Final = 256
 _EPOCHS: Final = 8
+_WHO: Final = 64
+"""Tokens of a tail's frame: who the agent is, and which tools are its own."""
 _SHORT: Final = 4
 """Messages up to which a conversation may never be heard of again: not worth remembering."""
 _numbers: Final = itertools.count()
@@ -74,10 +76,11 @@ class Session:
         self._printer = Printer()
         self._cuts = Cuts()
         self._standing = Standing.of(parent, self._printer)
-        self._roots = [self._standing.trunk]
-        self._branches = {self._standing.path: self._standing}
-        self._trunks = Trunks(parent.rule, self._printer.weigh)
+        self._roots: list[tuple[bytes, ...]] = []
+        self._branches: dict[Path, Standing] = {}
+        self._trunks = Trunks(parent.rule, self._printer.weigh, self._dues)
         self._talks = Talks()
+        self._replant(self._standing)
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse to change what is frozen."""
@@ -140,12 +143,17 @@ class Session:
         found = self._trunks.learn(talks, self.parent.context)
         return tuple((self._printer.weigh(text), uses) for text, uses in found.items())
 
-    def expect(self, text: str, uses: int) -> None:
-        """Say that `uses` conversations to come will carry this text verbatim.
+    def expect(self, text: str, readers: Sequence[Sequence[str]]) -> bool:
+        """Say that conversations to come will carry this text verbatim.
 
-        It is shared among them if that is cheaper by the rules.
+        `readers` are the texts that each of them says besides, as far as they are known. It is
+        shared among those for whom that is cheaper by the rules. Returns whether any of it may be.
         """
-        self._trunks.expect(text, uses)
+        return self._trunks.expect(text, readers, self.parent.context)
+
+    def _dues(self) -> int:
+        """What a fork pays for the root's own part where the root alone would not be forked."""
+        return self._standing.tokens + _WHO if self._standing.why_not else 0
 
     def fork(
         self, name: str, tools: Sequence[str] | None = None, *, told_of_tools: bool = False
@@ -182,7 +190,7 @@ class Session:
     def is_fork(self, blocks: Sequence[Block]) -> bool:
         """Whether a request stands on this parent already, be it before the trunk grew."""
         sent = tuple(b.identity for b in blocks if b.section != "params")
-        return any(root and sent[: len(root)] == root for root in self._roots)
+        return any(sent[: len(root)] == root for root in self._roots)
 
     def why_not(self) -> str:
         """Why forking cannot pay for this parent; empty if nothing speaks against it."""
@@ -227,20 +235,26 @@ class Session:
             if self._announce is None or not news or self._epochs >= _EPOCHS:
                 return not news
             before = self._standing.tokens
-            self._replant(Standing.of(self.parent.widened(news), self._printer))
+            try:
+                wider = self.parent.widened(news)
+            except ToolConflictError:  # two definitions of one name in one request
+                return False
+            self._replant(Standing.of(wider, self._printer))
             self._epochs += 1
             added = ", ".join(repr(wire.tool_name(tool)) for tool in news)
             self._announce(
                 f"Epoch {self._epochs}: agent {agent!r} brought {added}, which the parent had "
-                f"not frozen. The union grew, so about {before:,} shared tokens are written anew, "
-                "once. Give the agent its tools before wrap() to avoid it."
+                f"not frozen. Tools stand first, so all that was shared is written again as it is "
+                f"used: the root alone is about {before:,} tokens. If you can, give the agent its "
+                "tools before wrap()."
             )
             return True
 
     def _replant(self, root: Standing) -> None:
         self._standing = root
-        self._roots.append(root.trunk)
         self._branches = {root.path: root}
+        if root.parent.system or root.parent.context:  # any program may send the same tools
+            self._roots.append(root.trunk)
 
 
 class Fork:
@@ -284,7 +298,9 @@ class Fork:
         `said` is its system text and its first message; `length` does not count the system text.
         """
         session = self._session
-        return session.talks.of(self._number, said, length, lambda: session.stand(self._name, said))
+        return session.talks.of(
+            self._number, said, length, lambda: (session.stand(self._name, said), session.left)
+        )
 
     def rewrite(
         self,
@@ -294,13 +310,15 @@ class Fork:
         side_call: str = "",
         talk: Talk | None = None,
         strict: bool = False,
+        try_it: bool = False,
     ) -> Rewrite:
         """Turn the program's request into a fork of the parent, or say why not.
 
         A request that is a fork already comes back unchanged. `side_call` names why the program's
         request is not this agent's own conversation; it then passes through. `name` is the agent's
         name as it is now, where it is filled in late. `talk` is the conversation, if the caller
-        has asked for it before.
+        has asked for it before. `try_it` forks though the session is left alone, to see what
+        would become of it.
 
         Raises:
             FrozenError: with `strict`, where the request differs from what the parent froze.
@@ -310,12 +328,13 @@ class Fork:
         blocks = session.blocks(request)
         before = session.prints(blocks)
         names = tuple(wire.tool_name(t) for t in wire.tools_of(request) if is_json(t))
-        reason = side_call or session.left or not_plain(wire, request)
+        reason = side_call or not_plain(wire, request)
         if reason:
             return Rewrite(dict(request), False, reason, names, before, before)
         parts = wire.split(request)
         talk = talk or self.talk(opening(parts), len(parts.messages))
-        reason = talk.standing.why_not or self._differs(request, blocks, strict=strict)
+        reason = "" if try_it else talk.left
+        reason = reason or talk.standing.why_not or self._differs(request, blocks, strict=strict)
         if reason:
             return Rewrite(dict(request), False, reason, names, before, before)
         if session.is_fork(blocks):

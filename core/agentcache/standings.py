@@ -88,7 +88,7 @@ def _why_not(parent: Parent, tokens: int) -> str:
         return "no_mark: the shared part has no text to carry a mark. Pass system= or context="
     if tokens < max(rule.min_tokens, 1):
         return (
-            f"below_minimum: the shared part is about {tokens:,} tokens, "
+            f"below_minimum: the shared part, tools included, is about {tokens:,} tokens; "
             f"{rule.name} caches from {rule.min_tokens:,}"
         )
     return ""

@@ -21,6 +21,8 @@ _ROOM: Final = 512
 class Talk:
     """One conversation: the trunk it stands on, and the tools its tail lists once it has begun.
 
+    `left` says why it is left alone, as it was when it began: no verdict moves it half-way.
+
     A framework may drop the tools for a last forced answer, or add one late: both are wire
     restrictions, not news for the tail. And the trunk may grow meanwhile: by texts, which wait for
     the next conversation, or by a tool, which this one needs.
@@ -28,6 +30,7 @@ class Talk:
 
     standing: Standing
     length: int
+    left: str = ""
     listed: tuple[str, ...] | None = None
     under: Standing | None = None
 
@@ -52,18 +55,20 @@ class Talks:
         self._lock = threading.Lock()
 
     def of(
-        self, fork: int, said: Sequence[str], length: int, stand: Callable[[], Standing]
+        self, fork: int, said: Sequence[str], length: int, stand: Callable[[], tuple[Standing, str]]
     ) -> Talk:
         """The conversation of this fork that opened with these texts; a new one if it begins.
 
-        `stand` says what a new one stands on. A conversation of one message begins, and so does
-        one that is shorter than it was; any other is the next turn, or a retry.
+        `stand` says what a new one stands on, and why it is left alone. A conversation of one
+        message begins, and so does one that is shorter than it was; any other is the next turn, or
+        a retry.
         """
         key = (fork, key_of(said))
         with self._lock:
             talk = self._known.pop(key, None)
             if talk is None or length <= 1 or length < talk.length:
-                talk = Talk(stand(), length)
+                standing, left = stand()
+                talk = Talk(standing, length, left)
             talk.length = length
             while len(self._known) >= _ROOM:
                 self._known.pop(next(iter(self._known)))

@@ -18,6 +18,7 @@ from agentcache.rules import Rule
 __all__ = ["Path", "Trunks"]
 
 _ROOM: Final = 128
+_CHARACTERS: Final = 8_000_000
 _SPEAKERS: Final = 8
 
 Path = tuple[str, ...]
@@ -41,23 +42,31 @@ class _Branch:
 
 @dataclass(slots=True)
 class _Expected:
-    """A text that some conversations will carry: how many, and those that began already."""
+    """A text that some conversations will carry: what each carries besides, and who has begun."""
 
-    uses: int
+    readers: tuple[frozenset[str], ...]
     begun: set[int] = field(default_factory=set[int])
 
-    def left(self, talk: int) -> int:
-        """How many conversations will still carry it, this one included."""
-        return self.uses - len(self.begun - {talk})
+    def left(self, path: Path, talk: int) -> int:
+        """How many of those who could stand on this path have not begun, this one not counted."""
+        could = sum(reader.issuperset(path) for reader in self.readers)
+        return could - len(self.begun - {talk})
 
 
 class Trunks:
     """Branches of one session's parent, for texts worth sharing under its rule."""
 
-    def __init__(self, rule: Rule, weigh: Callable[[str], int]) -> None:
-        """Start with a root and nothing else."""
+    def __init__(
+        self, rule: Rule, weigh: Callable[[str], int], dues: Callable[[], int] = int
+    ) -> None:
+        """Start with a root and nothing else.
+
+        `dues` tells what each conversation pays to stand on a branch of the root, in tokens:
+        nothing, unless it would be left alone otherwise.
+        """
         self._rule = rule
         self._weigh = weigh
+        self._dues = dues
         self._root = _Branch(())
         self._expected: dict[str, _Expected] = {}
         self._texts: dict[str, None] = {}
@@ -82,17 +91,25 @@ class Trunks:
             self._forget()
             return grown
 
-    def expect(self, text: str, uses: int, known: Sequence[str] = ()) -> None:
-        """Say that `uses` conversations will carry this text verbatim, counted from now on.
+    def expect(
+        self, text: str, readers: Sequence[Sequence[str]], known: Sequence[str] = ()
+    ) -> bool:
+        """Say that conversations to come will carry this text verbatim.
 
-        What it quotes of texts shared already, or `known` to all, is not shared once more.
+        `readers` are what each of them says besides, as far as is known. What the text quotes of
+        texts shared already, or `known` to all, is not shared once more. Returns whether any of
+        it is awaited now.
         """
         with self._lock:
-            for piece in () if text in self._texts else cut_at(text, (*known, *self._texts)):
-                if self._pays(piece, uses):
-                    self._texts[piece] = None
-                    self._expected[piece] = _Expected(uses)
+            pieces = [] if text in self._texts else cut_at(text, (*known, *self._texts))
+            pieces = [piece for piece in pieces if self._could_pay(piece, len(readers))]
+            carried = tuple(frozenset(found_in(s, self._texts)) for s in readers if pieces)
+            for piece in pieces:
+                self._texts[piece] = None
+                self._expected[piece] = _Expected(carried)
+                carried = tuple(reader | {piece} for reader in carried)
             self._forget()
+            return bool(pieces)
 
     def hear(self, speaker: str, texts: Sequence[str], known: Sequence[str] = ()) -> None:
         """Learn from a conversation as it begins: what different speakers carry is shared next.
@@ -101,12 +118,12 @@ class Trunks:
         """
         with self._lock:
             had = (*known, *self._texts)
-            rest = tuple(piece for text in texts for piece in cut_at(text, had))
+            news = any(len(p) >= MIN_TOKENS for text in texts for p in cut_at(text, had))
             self._heard.pop(speaker, None)
             while len(self._heard) >= _SPEAKERS:
                 del self._heard[next(iter(self._heard))]
-            self._heard[speaker] = tuple(piece for piece in rest if len(piece) >= MIN_TOKENS)
-            if len(self._heard) > 1 and self._heard[speaker]:
+            self._heard[speaker] = tuple(texts)
+            if news and len(self._heard) > 1:
                 self.learn(self._heard.values(), known)
 
     def path(self, texts: Sequence[str], talk: int) -> Path:
@@ -122,7 +139,7 @@ class Trunks:
                 if text is None:
                     break
                 del found[text]
-                branch = branch.grown(text, self._score(text, 0))
+                branch = branch.grown(text, self._score(text))
             for text in branch.path:
                 if text in self._expected:
                     self._expected[text].begun.add(talk)
@@ -132,18 +149,22 @@ class Trunks:
         here = [text for text in found if text in branch.children]
         if here:
             return max(here, key=lambda text: branch.children[text].score)
-        return next((text for text in found if self._awaited(text, talk)), None)
+        return next((text for text in found if self._awaited(text, branch.path, talk)), None)
 
-    def _score(self, text: str, uses: int) -> int:
+    def _score(self, text: str) -> int:
         expected = self._expected.get(text)
-        return self._weigh(text) * max(uses, expected.uses if expected else 0)
+        return self._weigh(text) * (len(expected.readers) if expected else 0)
 
-    def _awaited(self, text: str, talk: int) -> bool:
+    def _awaited(self, text: str, path: Path, talk: int) -> bool:
         expected = self._expected.get(text)
-        return expected is not None and self._pays(text, expected.left(talk))
+        return expected is not None and self._pays(text, expected.left(path, talk), path)
 
-    def _pays(self, text: str, uses: int) -> bool:
+    def _could_pay(self, text: str, uses: int) -> bool:
         return len(text) >= MIN_TOKENS and pays(self._rule, self._weigh(text), uses)
+
+    def _pays(self, text: str, uses: int, path: Path) -> bool:
+        dues = 0 if path else self._dues()
+        return len(text) >= MIN_TOKENS and pays(self._rule, self._weigh(text), uses, dues)
 
     def _grow(self, branch: _Branch, carried: list[set[str]], grown: dict[str, int]) -> None:
         """Split a group of conversations by the text that is worth most to them, then on."""
@@ -154,7 +175,7 @@ class Trunks:
                 text
                 for text in self._texts  # in the order found: no set decides
                 if (text in branch.children and counts[text])
-                or (counts[text] > 1 and self._pays(text, counts[text]))
+                or (counts[text] > 1 and self._pays(text, counts[text], branch.path))
             ]
             if not worthy:
                 return
@@ -168,9 +189,11 @@ class Trunks:
 
     def _forget(self) -> None:
         """Drop the oldest texts, and their branches, so that a long life does not fill memory."""
-        while len(self._texts) > _ROOM:
+        size = sum(map(len, self._texts))
+        while len(self._texts) > _ROOM or (size > _CHARACTERS and len(self._texts) > 1):
             oldest = next(iter(self._texts))
             del self._texts[oldest]
+            size -= len(oldest)
             self._expected.pop(oldest, None)
             _prune(self._root, oldest)
 

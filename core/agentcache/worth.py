@@ -36,7 +36,7 @@ def would_cost_more(session: Session, samples: Iterable[Sample]) -> str:
     """
     rule = session.parent.rule
     found = list(samples)
-    if not rule.billed or not found or session.left:
+    if not rule.billed or not found:
         return ""
     plain = forked = 0.0
     written: dict[Path, float] = {}
@@ -44,7 +44,7 @@ def would_cost_more(session: Session, samples: Iterable[Sample]) -> str:
         parts = session.parent.dialect.split(sample.request)
         fork = session.fork(sample.name)
         talk = fork.talk(opening(parts), len(parts.messages))
-        made = fork.rewrite(sample.request, talk=talk)
+        made = fork.rewrite(sample.request, talk=talk, try_it=True)
         if not made.forked:
             continue
         calls = LOOP_CALLS if made.allowed else 1

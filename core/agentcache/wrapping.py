@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import entry_points
 from os import PathLike
@@ -58,7 +59,8 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         layout: `auto` forks unless it is estimated to cost more than leaving the program alone;
             `fork` forks in any case; `as_is` changes nothing and only keeps the ledger.
         strict: Raise where a request differs from what the parent froze, instead of sending it
-            unchanged. What is too small, or would cost more, is reported in any case.
+            unchanged; a late tool raises too. Calls that are not an agent's own conversation, and
+            what is too small or would cost more, are reported in any case.
         guard: Turn a call to another agent's tool into an error the model can recover from.
         provider: Row id or provider name in the rules, e.g. `llama.cpp`, where endpoint and model
             name do not tell.
@@ -80,6 +82,8 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
     """
     if layout not in ("auto", "fork", "as_is"):
         raise OptionError(f"layout={layout!r} does not exist. Choose 'auto', 'fork' or 'as_is'.")
+    if not isinstance(hoist, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OptionError(f"hoist={hoist!r} is neither True nor False.")
     if preflight not in ("ask", "local"):
         raise OptionError(f"preflight={preflight!r} does not exist. Choose 'ask' or 'local'.")
     texts = checked_context(context)
@@ -100,7 +104,29 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         Gate() if gate is None else gate,
         book,
     )
-    return cast("T", _adapter_for(x).wrap(x, options))
+    adapter = _adapter_for(x)
+    for earlier in adapter.attachments(x):
+        _check_same(x, earlier.options, options, own_ledger=ledger is not None)
+    return cast("T", adapter.wrap(x, options))
+
+
+def _check_same(x: object, before: Options, now: Options, *, own_ledger: bool) -> None:
+    """Refuse wishes that wrapping again would drop: the options of the first time stay."""
+    plain = Options(DEFAULT_SYSTEM)
+    wishes = [f.name for f in fields(Options) if f.name not in ("gate", "ledger")]
+    lost = [
+        name
+        for name in wishes
+        if getattr(now, name) not in (getattr(before, name), getattr(plain, name))
+    ]
+    paths = (before.ledger.path, now.ledger.path)
+    if own_ledger and now.ledger is not before.ledger and len(set(paths)) > 1:
+        lost.append("ledger")
+    if lost:
+        raise OptionError(
+            f"This {type(x).__name__} is wrapped already, with other options than "
+            f"{', '.join(f'{name}=' for name in lost)}. Unwrap it first."
+        )
 
 
 def unwrap(x: T) -> T:

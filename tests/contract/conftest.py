@@ -14,7 +14,6 @@ import pytest
 
 from agentcache import loopback
 from agentcache.demo.scenario import Endpoint
-from agentcache.demo.targets import obedient
 
 HERE = Path(__file__).parent
 MODELS = ("gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5-5")
@@ -52,7 +51,7 @@ def kit(request: pytest.FixtureRequest) -> ModuleType:
 @pytest.fixture(params=MODELS)
 def bench(kit: ModuleType, request: pytest.FixtureRequest) -> Iterator[Bench]:
     model = request.param
-    with loopback.serve(script=obedient) as provider:
+    with loopback.serve(script=loopback.agent) as provider:
         anthropic = model.startswith("claude")
         url = provider.url if anthropic else provider.openai_url
         yield Bench(kit, provider, Endpoint(url, model, "dummy", anthropic=anthropic))

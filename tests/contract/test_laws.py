@@ -12,7 +12,6 @@ import agentcache
 from agentcache import loopback
 from agentcache.blocks import Block, dumps
 from agentcache.demo.scenario import Endpoint
-from agentcache.demo.targets import obedient
 from agentcache.dialects import dialect, dialect_of
 from agentcache.layout import lift
 
@@ -73,7 +72,7 @@ def test_every_text_and_tool_of_the_program_is_in_its_fork(bench):
 
 
 def run_on_a_fresh_provider(kit: Any, endpoint: Endpoint, prepare: Any) -> list[bytes]:
-    with loopback.serve(script=obedient) as provider:
+    with loopback.serve(script=loopback.agent) as provider:
         url = provider.url if endpoint.anthropic else provider.openai_url
         crew = kit.program(replace(endpoint, base_url=url), BRIEF)
         prepare(crew)
@@ -120,7 +119,7 @@ def test_a_small_shared_part_is_left_alone_and_said_so(bench):
         kept.append(crew)
 
     kept: list[Any] = []
-    with loopback.serve(script=obedient) as provider:
+    with loopback.serve(script=loopback.agent) as provider:
         url = provider.url if bench.endpoint.anthropic else provider.openai_url
         crew = bench.kit.program(replace(bench.endpoint, base_url=url), SMALL)
         bench.kit.run(crew)

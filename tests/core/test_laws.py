@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from agentcache.blocks import dumps
 from agentcache.dialects import dialect
 from agentcache.errors import FrozenError, OptionError
+from agentcache.layout import reference_to
 from agentcache.parent import CacheDomain, Parent, freeze
 from agentcache.rules import rule_for
 from agentcache.sessions import Session
@@ -181,8 +182,8 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def expanded(text: str) -> str:
-    for n, context in enumerate([BRIEF, NOTES], 1):
-        text = text.replace(f"[shared_context {n}, given above]", context)
+    for context in (BRIEF, NOTES):
+        text = text.replace(reference_to(context), context)
     return text
 
 

@@ -193,7 +193,7 @@ def test_below_the_minimum_the_request_is_left_alone_and_the_numbers_are_told() 
     made = session("openai.chat", "gpt-6-luna", context=["short"]).fork("worker").rewrite(body)
 
     assert (made.forked, made.request) == (False, body)
-    assert made.reason.startswith("below_minimum: the shared part is about ")
+    assert made.reason.startswith("below_minimum: the shared part, tools included, is about ")
     assert "1,024" in made.reason
 
 
@@ -275,7 +275,7 @@ def test_a_side_call_passes_through_with_its_reason() -> None:
 
 
 def test_references_are_never_searched_for_the_next_context() -> None:
-    from agentcache.layout import lift
+    from agentcache.layout import lift, reference_to
 
-    assert lift(f"{BRIEF}!", [BRIEF, "given above" * 9]) == "[shared_context 1, given above]!"
+    assert lift(f"{BRIEF}!", [BRIEF, "given above" * 9]) == f"{reference_to(BRIEF)}!"
     assert lift("given above", ["x", "given above"]) == "given above"

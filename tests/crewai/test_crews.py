@@ -12,7 +12,6 @@ from crewai.tools import tool
 
 import agentcache
 from agentcache import loopback
-from agentcache.demo.targets import obedient
 from agentcache.dialects import dialect_of
 
 BRIEF = "BRIEF\n" + "\n".join(
@@ -35,7 +34,7 @@ def count_words(text: str) -> str:
 
 def staff(turn: loopback.Turn) -> loopback.Answer:
     """Answer by role, whatever else the request holds: the same plain and forked."""
-    answer = obedient(turn)
+    answer = loopback.agent(turn)
     if answer.tool_calls or turn.response_schema:
         return answer
     role = re.findall(r"You are ([^.]+)\.", " ".join(said.text for said in turn.texts))[-1]
@@ -139,7 +138,7 @@ def test_async_execution_makes_one_cold_call_and_loses_no_answer(provider, strea
 def test_a_hierarchical_crew_forks_its_manager_too(provider):
     def script(turn: loopback.Turn) -> loopback.Answer:
         if "You are Crew Manager" not in " ".join(s.text for s in turn.texts):
-            return obedient(turn)
+            return loopback.agent(turn)
         if turn.tool_results:
             return loopback.Answer("Final Answer: managed.")
         ask = {"task": "Find.", "context": "none", "coworker": "Researcher"}

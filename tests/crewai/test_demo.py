@@ -7,7 +7,6 @@ import pytest
 
 from agentcache import loopback
 from agentcache.cli import main
-from agentcache.demo.targets import obedient
 
 LIVE = ["demo", "crewai", "--model", "m", "--api-key-env", "PATH"]
 GRID = [
@@ -59,7 +58,7 @@ def test_the_table_marks_every_row_as_measured_or_emulated(capsys):
 
 def test_a_live_endpoint_runs_the_same(capsys, monkeypatch):
     monkeypatch.setenv("MY_KEY", "secret-key")
-    with loopback.serve(script=obedient) as provider:
+    with loopback.serve(script=loopback.agent) as provider:
         found = cells(
             capsys,
             *("--base-url", provider.openai_url),

@@ -13,6 +13,7 @@ from agentcache.demo.scenario import Endpoint, brief
 from agentcache.demo.targets import page
 from agentcache.dialects import dialect_of
 from agentcache.dialects.openai_chat import texts_of
+from agentcache.layout import reference_to
 from agentcache_crewai import demo
 
 MODELS = ["gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5-5"]
@@ -87,7 +88,7 @@ def test_a_brief_in_every_task_is_sent_once_in_front_without_being_named(provide
     sent = [texts(r) for r in calls(provider)]
     assert [text.count(BRIEF) for text in sent] == [1] * 4
     assert all(text.index(BRIEF) < text.index("<agent name=") for text in sent)
-    assert all("[shared_context 1, given above]" in text for text in sent)
+    assert all(reference_to(BRIEF) in text for text in sent)
     assert all((r.cached_tokens or 0) > 2000 for r in calls(provider)[1:])
 
 
@@ -101,7 +102,8 @@ def test_an_answer_handed_to_two_tasks_is_read_by_the_second(provider, model):
         assert text.count(research) == text.count(analysis) == 1
         assert text.index(BRIEF) < text.index(research) < text.index(analysis)
         assert text.index(analysis) < text.index("<agent name=")
-        assert "[shared_context 2, given above]\n\n----------\n\n[shared_context 3" in text
+        handed = f"{reference_to(research)}\n\n----------\n\n{reference_to(analysis)}"
+        assert handed in text
     assert texts(edit).count(report_of("Writer")) == 1
     assert texts(edit).index("<agent name=") < texts(edit).index(report_of("Writer"))
     assert (edit.cached_tokens or 0) > (write.cached_tokens or 0) + 2500

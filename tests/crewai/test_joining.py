@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 import agentcache
 from agentcache import loopback
-from agentcache.demo.targets import obedient
 from agentcache.errors import FrozenError, OptionError
 
 BRIEF = "BRIEF\n" + "\n".join(
@@ -35,7 +34,7 @@ class Lookup(BaseTool):
 
 @pytest.fixture
 def provider() -> Iterator[loopback.Loopback]:
-    with loopback.serve(script=obedient) as running:
+    with loopback.serve(script=loopback.agent) as running:
         yield running
 
 

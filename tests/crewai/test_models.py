@@ -9,7 +9,6 @@ from crewai import LLM, Agent, BaseLLM, Crew, Task
 
 import agentcache
 from agentcache import loopback
-from agentcache.demo.targets import obedient
 
 BRIEF = "BRIEF\n" + "\n".join(
     f"{n}. The committee met {n} times in the old mill and wrote down what it had decided there."
@@ -30,7 +29,7 @@ seen: list[dict[str, Any]] = []
 
 @pytest.fixture
 def provider() -> Iterator[loopback.Loopback]:
-    with loopback.serve(script=obedient) as running:
+    with loopback.serve(script=loopback.agent) as running:
         yield running
 
 

@@ -142,7 +142,7 @@ def test_tool_results_of_all_three_apis_are_found():
         ({"type": "integer", "minimum": 3}, 3),
         ({"type": "integer", "exclusiveMinimum": 3}, 4),
         ({"type": "integer", "maximum": -3}, -3),
-        ({"type": "boolean"}, False),
+        ({"type": "boolean"}, True),
         ({"type": ["null", "string"]}, None),
         ({"enum": ["b", "a"]}, "b"),
         ({"const": None}, None),

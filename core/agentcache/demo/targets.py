@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -19,7 +19,6 @@ __all__ = ["EMULATED", "Target", "emulated", "engine", "live"]
 EMULATED = ("gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5-5")
 """Models shown by `--emulate all`: one of each caching family."""
 
-_ONLY = re.compile(r"You may call only these tools: ([^.]*)\.")
 _REACH_S = 5.0
 _NOTE = 80
 _NOTES = 8
@@ -118,16 +117,11 @@ def _check_reachable(base_url: str) -> None:
         ) from error
 
 
-def obedient(turn: Turn) -> Answer:
-    """A scripted model that keeps to the tools its prompt allows, as a good model does."""
+def page(turn: Turn) -> Answer:
+    """A scripted model whose answers are a page long, as the demo's tasks ask."""
     from agentcache.loopback import agent  # noqa: PLC0415 - an extra
 
-    return agent(replace(turn, callable_tools=tuple(_allowed(turn, turn.callable_tools))))
-
-
-def page(turn: Turn) -> Answer:
-    """An obedient model whose answers are a page long, as the demo's tasks ask."""
-    answer = obedient(turn)
+    answer = agent(turn)
     said = [text.text for text in turn.texts]
     role = re.findall(r"You are ([^.]+)\.", " ".join(said))[-1:]
     if answer.tool_calls or not role:
@@ -135,11 +129,3 @@ def page(turn: Turn) -> Answer:
     document = max(said, key=len).splitlines()
     notes = [f"- {role[0]}, on: {line}" for line in document if len(line) > _NOTE][:_NOTES]
     return replace(answer, text="\n".join([answer.text, *notes]))
-
-
-def _allowed(turn: Turn, offered: Sequence[str]) -> Sequence[str]:
-    told = _ONLY.search("\n".join(said.text for said in turn.texts))
-    if told is None:
-        return offered
-    names = re.findall(r"`([^`]+)`", told.group(1))
-    return [name for name in offered if name in names]

@@ -70,7 +70,7 @@ def _typed(schema: dict[str, Any], root: dict[str, Any], name: str, depth: int) 
         return [_of(inner, root, name, depth + 1) for _ in range(schema.get("minItems", 0))]
     if kind in ("integer", "number"):
         return _number(schema, whole=kind == "integer")
-    return {"boolean": False, "null": None}.get(str(kind), _text(schema, name))
+    return {"boolean": True, "null": None}.get(str(kind), _text(schema, name))
 
 
 def _number(schema: dict[str, Any], *, whole: bool) -> Any:

@@ -1,8 +1,9 @@
 """Ready-made scripts: what the provider answers."""
 
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from agentcache.errors import OptionError
 from agentcache.loopback.instances import instance
@@ -11,6 +12,8 @@ from agentcache.loopback.wire import dumps
 
 __all__ = ["agent", "by_text", "echo", "scripted"]
 
+_ONLY: Final = re.compile(r"You may call only these tools: ([^.]*)\.")
+
 
 def echo(turn: Turn) -> Answer:
     """Answer with a short text made of the last user text; obey schemas and forced tools."""
@@ -18,12 +21,15 @@ def echo(turn: Turn) -> Answer:
 
 
 def agent(turn: Turn) -> Answer:
-    """Call the first callable tool once with minimal arguments, then give a final text.
+    """Call the first tool it may once, with minimal arguments, then give a final text.
 
-    A user text right after a tool result (as CrewAI appends) belongs to the same loop.
+    As a good model does, it keeps to the tools that its prompt lists ("You may call only these
+    tools: `a`, `b`."), in that order. A user text right after a tool result (as CrewAI appends)
+    belongs to the same loop.
     """
-    if turn.callable_tools and not turn.tool_results and turn.forced_tool is None:
-        return Answer(tool_calls=(_call(turn, turn.callable_tools[0]),))
+    mine = _listed_tools(turn)
+    if mine and not turn.tool_results and turn.forced_tool is None:
+        return Answer(tool_calls=(_call(turn, mine[0]),))
     required = _required(turn)
     if required is not None:
         return required
@@ -31,6 +37,13 @@ def agent(turn: Turn) -> Answer:
         seen = " ".join(turn.tool_results[-1].text.split())[:80]
         return Answer(f"Final Answer: done with {len(turn.tool_results)} tool result(s): {seen}")
     return Answer(f"Final Answer: {' '.join(turn.user.split())[:80]}")
+
+
+def _listed_tools(turn: Turn) -> Sequence[str]:
+    told = _ONLY.findall("\n".join(said.text for said in turn.texts))
+    if not told:
+        return turn.callable_tools
+    return [n for n in re.findall(r"`([^`]+)`", told[-1]) if n in turn.callable_tools]
 
 
 def _required(turn: Turn) -> Answer | None:
