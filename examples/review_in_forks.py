@@ -45,9 +45,7 @@ def main() -> None:
         llm = LLM(
             model="gpt-6-luna", provider="openai", base_url=provider.openai_url, api_key="none"
         )
-        crew = agentcache.wrap(
-            build(llm, text), context=[text], ledger=agentcache.Ledger(source="emulated")
-        )
+        crew = agentcache.wrap(build(llm, text))
         crew.kickoff()
         agentcache.report(crew).show()
 
