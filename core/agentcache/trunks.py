@@ -47,10 +47,14 @@ class _Expected:
     readers: tuple[frozenset[str], ...]
     begun: set[int] = field(default_factory=set[int])
 
-    def left(self, path: Path, talk: int) -> int:
-        """How many of those who could stand on this path have not begun, this one not counted."""
-        could = sum(reader.issuperset(path) for reader in self.readers)
-        return could - len(self.begun - {talk})
+    def left(self, branch: _Branch, talk: int) -> int:
+        """How many would come to stand here and have not begun, but for this one.
+
+        Who carries the text of a child goes on to that child.
+        """
+        here = [reader for reader in self.readers if reader.issuperset(branch.path)]
+        stay = sum(branch.children.keys().isdisjoint(reader) for reader in here)
+        return stay - len(self.begun - {talk})
 
 
 class Trunks:
@@ -149,15 +153,15 @@ class Trunks:
         here = [text for text in found if text in branch.children]
         if here:
             return max(here, key=lambda text: branch.children[text].score)
-        return next((text for text in found if self._awaited(text, branch.path, talk)), None)
+        return next((text for text in found if self._awaited(text, branch, talk)), None)
 
     def _score(self, text: str) -> int:
         expected = self._expected.get(text)
         return self._weigh(text) * (len(expected.readers) if expected else 0)
 
-    def _awaited(self, text: str, path: Path, talk: int) -> bool:
+    def _awaited(self, text: str, branch: _Branch, talk: int) -> bool:
         expected = self._expected.get(text)
-        return expected is not None and self._pays(text, expected.left(path, talk), path)
+        return expected is not None and self._pays(text, expected.left(branch, talk), branch.path)
 
     def _could_pay(self, text: str, uses: int) -> bool:
         return len(text) >= MIN_TOKENS and pays(self._rule, self._weigh(text), uses)

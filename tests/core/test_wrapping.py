@@ -219,3 +219,32 @@ def test_every_error_is_also_of_a_standard_type() -> None:
 
     assert all(issubclass(e, AgentcacheError) and len(e.__mro__) > 4 for e in ours)
     assert issubclass(AgentcacheWarning, UserWarning)
+
+
+@pytest.mark.parametrize(
+    ("options", "lost"),
+    [
+        ({"hoist": False}, "hoist="),
+        ({"layout": "as_is"}, "layout="),
+        ({"context": ["Another brief."]}, "context="),
+        ({"strict": True, "preflight": "local"}, "strict=, preflight="),
+        ({"ledger": Ledger()}, "ledger="),
+    ],
+)
+def test_wishes_of_a_second_wrap_are_not_dropped_in_silence(options, lost, tmp_path) -> None:
+    robot = agentcache.wrap(Robot(), context=["The brief."], ledger=str(tmp_path / "run.jsonl"))
+
+    with pytest.raises(OptionError, match=f"wrapped already, with other options than {lost}"):
+        agentcache.wrap(robot, **options)
+
+
+def test_wrapping_again_with_the_same_wishes_or_none_changes_nothing() -> None:
+    robot = agentcache.wrap(Robot(), context=["The brief."])
+
+    assert agentcache.wrap(robot) is robot
+    assert agentcache.wrap(robot, context=["The brief."]) is robot
+
+
+def test_hoist_is_a_yes_or_a_no() -> None:
+    with pytest.raises(OptionError, match="hoist='no' is neither True nor False"):
+        agentcache.wrap(Robot(), hoist="no")  # type: ignore[arg-type]

@@ -183,7 +183,7 @@ def test_the_forced_answer_after_max_iter_keeps_the_prefix(provider):
         crew = crew_of(llm(own))
         crew.agents[0].max_iter = 2
         crew = Crew(agents=crew.agents[:1], tasks=crew.tasks[:1])
-        agentcache.wrap(crew, context=[BRIEF])
+        agentcache.wrap(crew, context=[BRIEF], layout="fork")  # one agent shares with nobody
         assert "forced" in crew.kickoff().raw
         assert all(shared_share(crew, own))
         last = calls(own)[-1]

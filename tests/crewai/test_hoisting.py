@@ -132,6 +132,27 @@ def test_tasks_that_differ_in_nothing_share_all_that_they_say(provider):
     assert all((r.cached_tokens or 0) > 2000 for r in calls(provider)[1:])
 
 
+@pytest.mark.parametrize("place", ["{brief}\n\n{what}", "{what}\n\n{brief}"])
+def test_a_brief_beside_equal_expected_outputs_is_found_wherever_it_stands(provider, place):
+    crew = crew_of(provider, "gpt-6-luna")
+    for task, what in zip(crew.tasks, ("Find.", "Count.", "Write.", "Edit."), strict=True):
+        task.description = place.format(brief=BRIEF, what=what)
+    agentcache.wrap(crew)
+    crew.kickoff()
+    assert agentcache.report(crew).passed_through == ()
+    assert [texts(r).count(BRIEF) for r in calls(provider)] == [1] * 4
+
+
+def test_who_reads_answers_without_the_brief_writes_no_branch_that_nobody_reads(provider):
+    crew = crew_of(provider, "gpt-6-luna")
+    crew.tasks[2].description = "Judge these."
+    agentcache.wrap(crew)
+    crew.kickoff()
+    judge = texts(calls(provider)[2])
+    assert "<shared_context" not in judge
+    assert report_of("Researcher") in judge
+
+
 def test_a_placeholder_filled_at_kickoff_is_found_as_well(provider):
     crew = agentcache.wrap(crew_of(provider, "gpt-6-luna", brief="{brief}"))
     crew.kickoff(inputs={"brief": BRIEF})

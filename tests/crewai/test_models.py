@@ -93,11 +93,22 @@ def test_agents_on_two_models_get_one_session_each_and_are_told(provider):
     assert any("one per cache domain" in note for note in agentcache.report(crew).notes)
 
 
+def test_an_agent_alone_on_its_model_shares_with_nobody_and_is_left_alone(provider):
+    luna, terra = (
+        LLM(model=f"openai/gpt-6-{name}", base_url=provider.openai_url, api_key="x")
+        for name in ("luna", "terra")
+    )
+    crew = agentcache.wrap(pair(luna, terra), context=[BRIEF])
+    crew.kickoff()
+    reasons = {p.reason.partition(":")[0] for p in agentcache.report(crew).passed_through}
+    assert reasons == {"would_cost_more"}
+
+
 def test_two_keys_never_share_a_session(provider):
     one, two = (
         LLM(model="openai/gpt-6-luna", base_url=provider.openai_url, api_key=key) for key in "ab"
     )
-    crew = agentcache.wrap(pair(one, two), context=[BRIEF])
+    crew = agentcache.wrap(pair(one, two), context=[BRIEF], layout="fork")
     crew.kickoff()
     keys = [json.loads(r.raw)["prompt_cache_key"] for r in provider.log]
     assert len(set(keys)) == 2
