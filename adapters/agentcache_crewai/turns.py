@@ -66,9 +66,9 @@ class Stand:
     def added(self) -> int:
         """Estimated tokens that forking adds to a request: as in the latest, at first at most."""
         session = self.fork.session
-        if session.why_not():
-            return 0
-        return session.standing.tokens if self.extra is None else self.extra
+        if self.extra is not None and not session.left:
+            return self.extra
+        return 0 if session.why_not() else session.standing.tokens
 
     def heard(self, voice: str, name: str) -> None:
         """Remember who says a system text; copies of a crew share this in several threads."""

@@ -1,6 +1,5 @@
 """Session: one frozen parent and the forks that stand on it."""
 
-import copy
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,8 +14,8 @@ from agentcache.differences import in_marks, in_params, in_tools, not_plain
 from agentcache.errors import FrozenError, ToolConflictError
 from agentcache.gate import Terms
 from agentcache.layout import Tail, lay, lift
+from agentcache.parameters import fork_params
 from agentcache.parent import CacheDomain, Parent, tool_text
-from agentcache.rules import Affinity
 from agentcache.standings import Standing
 from agentcache.talks import Talk, Talks, key_of, opening
 from agentcache.trunks import Path, Trunks
@@ -187,10 +186,14 @@ class Session:
         vary = self.parent.rule.varies
         return self._printer(b for b in blocks if b.section != "params" or b.path not in vary)
 
-    def is_fork(self, blocks: Sequence[Block]) -> bool:
-        """Whether a request stands on this parent already, be it before the trunk grew."""
+    def is_fork(self, blocks: Sequence[Block], standing: Standing | None = None) -> bool:
+        """Whether a request stands on this parent already, be it before the trunk grew.
+
+        Or on this branch: a root of tools alone tells nothing, any program may send the same.
+        """
         sent = tuple(b.identity for b in blocks if b.section != "params")
-        return any(sent[: len(root)] == root for root in self._roots)
+        branch = (standing.trunk,) if standing is not None and standing.path else ()
+        return any(sent[: len(trunk)] == trunk for trunk in (*self._roots, *branch))
 
     def why_not(self) -> str:
         """Why forking cannot pay for this parent; empty if nothing speaks against it."""
@@ -253,7 +256,7 @@ class Session:
     def _replant(self, root: Standing) -> None:
         self._standing = root
         self._branches = {root.path: root}
-        if root.parent.system or root.parent.context:  # any program may send the same tools
+        if root.parent.system or root.parent.context:
             self._roots.append(root.trunk)
 
 
@@ -337,7 +340,7 @@ class Fork:
         reason = reason or talk.standing.why_not or self._differs(request, blocks, strict=strict)
         if reason:
             return Rewrite(dict(request), False, reason, names, before, before)
-        if session.is_fork(blocks):
+        if session.is_fork(blocks, talk.standing):
             return Rewrite(dict(request), True, "", names, before, before)
         if not set(names) <= set(talk.standing.names):  # the union has just grown
             talk.standing = session.branch(talk.standing.path)
@@ -355,28 +358,12 @@ class Fork:
         lines = (*_own_descriptions(parent, parts), allowed)
         asked = parts.rest.get("tool_choice")
         rest = {**parts.rest, **restriction(wire, rule, names, union, asked)}
-        if not loops:
-            for key, value in rule.single_shot.items():
-                rest[key] = _merged(rest.get(key), value)
-        if parent.mark:  # an automatic mark at the top would write every tail
-            rest.pop(wire.mark_key, None)
-        if parent.ttl != rule.ttl:
-            rest = {**parent.ttl.sends, **rest}
-        rest, headers = self._kept_together(rest, rule.affinity_for(wire.name))
+        rest, headers = fork_params(parent, rest, self._session.affinity_id, loops=loops)
         laid = Parts(parts.system, parts.messages, parts.tools, rest)
         own = (lift(t, parent.context) for t in parts.system if t != parent.system)
         tail = Tail(agent, tuple(own), lines)
         mark = parent.mark
         return lay(wire, rule, talk.standing.laid, laid, tail, mark=mark, loops=loops), headers
-
-    def _kept_together(self, rest: Json, affinity: Affinity | None) -> tuple[Json, dict[str, str]]:
-        """Request parameters and headers that make all forks of the parent land together."""
-        if affinity is None:
-            return rest, {}
-        value = self._session.affinity_id
-        if affinity.kind == "header":
-            return rest, {affinity.name: value}
-        return affinity.placed(rest, value), {}
 
     def _differs(self, request: Mapping[str, Any], blocks: Sequence[Block], *, strict: bool) -> str:
         """What the parent froze otherwise, with the cure; empty if nothing."""
@@ -412,10 +399,3 @@ def _own_descriptions(parent: Parent, parts: Parts) -> tuple[str, ...]:
         for name, tool in own
         if name in parent.canonical and tool_text(wire, tool) not in parent.tools
     )
-
-
-def _merged(asked: Any, ours: Any) -> Any:
-    """Our parameter over the program's own, field by field, as a value of its own."""
-    if is_json(asked) and is_json(ours):
-        return {**asked, **copy.deepcopy(ours)}
-    return copy.deepcopy(ours)

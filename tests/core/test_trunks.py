@@ -197,3 +197,19 @@ def test_a_long_life_does_not_fill_memory() -> None:
         assert len(path_of(held, f"{text} A.")) == 1
     assert len(held._trunks._texts) <= 128
     assert len(held._branches) <= 256
+
+
+def test_a_root_of_tools_alone_makes_no_request_a_fork_already() -> None:
+    rule = rule_for("gpt-4.1-mini")
+    search = {"type": "function", "function": {"name": "search", "description": BRIEF}}
+    domain = CacheDomain("openai", "gpt-4.1-mini")
+    held = Session(freeze("openai.chat", rule, domain, tools=[search]))
+    held.learn([[f"{BRIEF} Find."], [f"{BRIEF} Count."]])
+    body = {**request("openai.chat", "gpt-4.1-mini", f"{BRIEF} Find."), "tools": [search]}
+    del body["model"]
+
+    made = held.fork("w").rewrite(body)
+    again = held.fork("w").rewrite(made.request)
+
+    assert "<shared_context" in json.dumps(made.request["messages"])
+    assert again.request == made.request
