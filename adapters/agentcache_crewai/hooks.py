@@ -152,12 +152,6 @@ class _ConverseClient:
     def converse_stream(self, **request: Any) -> Any:
         return self._client.converse_stream(**_forked(self._llm, "converse", request))
 
-    def count_tokens(self, **request: Any) -> Any:
-        asked = request["input"]["converse"]
-        sent = _forked(self._llm, "converse", {"modelId": request["modelId"], **asked})
-        counted = {k: v for k, v in sent.items() if k != "modelId"}
-        return self._client.count_tokens(**{**request, "input": {"converse": counted}})
-
 
 def _note_usage(llm: object, response: Any, usage: Any) -> None:
     turn, said = turn_of(llm), _dumped(usage)
