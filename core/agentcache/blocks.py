@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 __all__ = [
     "Block",
     "Cuts",
+    "Keys",
     "Print",
     "Printer",
     "Section",
@@ -172,6 +173,24 @@ class Cuts:
             self._size += _size(blocks)
             while self._size > self._room and len(self._cut) > 1:
                 self._size -= _size(self._cut.pop(next(iter(self._cut))))
+
+
+class Keys:
+    """Keys of one request's messages, worked out once though the fork holds them again.
+
+    Known by object: use it only while the messages live.
+    """
+
+    def __init__(self) -> None:
+        """Know of none."""
+        self._known: dict[int, object] = {}
+
+    def __call__(self, message: object) -> object:
+        """The key of a message."""
+        found = self._known.get(id(message))
+        if found is None:
+            found = self._known[id(message)] = frozen(message)
+        return found
 
 
 def _size(blocks: Iterable[Block]) -> int:

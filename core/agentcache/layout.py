@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from agentcache.dialects import Dialect, Json, Parts
-from agentcache.dialects.base import is_json, is_list, role_of, strip_marks
+from agentcache.dialects.base import is_json, is_list, strip_marks
 from agentcache.marks import mark_part, roll
 from agentcache.rules import Rule
 
@@ -181,9 +181,9 @@ def _trunk_parts(
 
 def _lifted(message: Json, context: Sequence[str]) -> Json:
     """Only what the program itself said is lifted; model answers and tool results stay as sent."""
-    content: Any = message.get("content")
-    if not context or role_of(message) not in SAID:
+    if not context or message.get("role") not in SAID:
         return message
+    content: Any = message.get("content")
     if isinstance(content, str):
         return {**message, "content": lift(content, context)}
     if not is_list(content):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agentcache.allow import allow_line, own_description, restriction
-from agentcache.blocks import Block, Cuts, Print, Printer
+from agentcache.blocks import Block, Cuts, Keys, Print, Printer
 from agentcache.dialects import Json, Parts
 from agentcache.dialects.base import is_json
 from agentcache.differences import in_marks, in_params, in_tools, not_plain
@@ -168,7 +168,7 @@ class Session:
         """The conversations of its forks."""
         return self._talks
 
-    def blocks(self, request: Mapping[str, Any], lead: int = 0) -> tuple[Block, ...]:
+    def blocks(self, request: Mapping[str, Any], keys: Keys, lead: int = 0) -> tuple[Block, ...]:
         """The blocks of a request that render.
 
         What is the same in many requests is cut once: the first `lead` messages, and all those of
@@ -176,7 +176,7 @@ class Session:
         """
         wire = self.parent.dialect
         long = len(request.get(wire.messages_key) or ()) > _SHORT
-        return wire.hashed(request, self._cuts, None if long else lead)
+        return wire.hashed(request, self._cuts, None if long else lead, keys)
 
     def prints(self, blocks: Sequence[Block]) -> tuple[Print, ...]:
         """Fingerprint blocks; those seen before are not worked out again.
@@ -328,7 +328,8 @@ class Fork:
 
         """
         session, wire = self._session, self._session.parent.dialect
-        blocks = session.blocks(request)
+        keys = Keys()
+        blocks = session.blocks(request, keys)
         before = session.prints(blocks)
         names = tuple(wire.tool_name(t) for t in wire.tools_of(request) if is_json(t))
         reason = side_call or not_plain(wire, request)
@@ -345,7 +346,7 @@ class Fork:
         if not set(names) <= set(talk.standing.names):  # the union has just grown
             talk.standing = session.branch(talk.standing.path)
         sent, headers = self._lay(name or self._name, parts, names, talk)
-        after = session.prints(session.blocks(sent, talk.standing.lead))
+        after = session.prints(session.blocks(sent, keys, talk.standing.lead))
         return Rewrite(sent, True, "", names, before, after, headers)
 
     def _lay(

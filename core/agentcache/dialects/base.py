@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Literal, Protocol, TypeGuard, cast
@@ -64,11 +64,16 @@ class Dialect(Protocol):
         ...
 
     def hashed(
-        self, request: Mapping[str, Any], cuts: Cuts | None = None, keep: int | None = None
+        self,
+        request: Mapping[str, Any],
+        cuts: Cuts | None = None,
+        keep: int | None = None,
+        keys: Callable[[Any], object] = frozen,
     ) -> tuple[Block, ...]:
         """The blocks that render, without section `free`.
 
-        `cuts` keeps what was cut before: system text, and the first `keep` messages or all.
+        `cuts` keeps what was cut before: system text, and the first `keep` messages or all, under
+        their `keys`.
         """
         ...
 
@@ -153,7 +158,11 @@ class BlockCutter(ABC):
         return (*hashed, *rest, Block("free", _ORDER, dumps(order), role=_ORDER))
 
     def hashed(
-        self, request: Mapping[str, Any], cuts: Cuts | None = None, keep: int | None = None
+        self,
+        request: Mapping[str, Any],
+        cuts: Cuts | None = None,
+        keep: int | None = None,
+        keys: Callable[[Any], object] = frozen,
     ) -> tuple[Block, ...]:
         """Cut what the provider hashes into blocks, in its order; `cuts` are kept between calls."""
         cuts = Cuts(0) if cuts is None else cuts
@@ -162,7 +171,7 @@ class BlockCutter(ABC):
         if self.system_key != self.messages_key:
             system = request.get(self.system_key)
             out += cuts.cut(("system", frozen(system)), lambda: self._system(system))
-        out += self._messages(request.get(self.messages_key), cuts, keep)
+        out += self._messages(request.get(self.messages_key), cuts, keep, keys)
         return tuple(out)
 
     def _list(self, section: Literal["tools", "system"], key: str, values: Any) -> list[Block]:
@@ -177,13 +186,15 @@ class BlockCutter(ABC):
             return [Block("system", self.system_key, dumps(system), role="system", markable=False)]
         return self._list("system", self.system_key, system)
 
-    def _messages(self, messages: Any, cuts: Cuts, keep: int | None) -> list[Block]:
+    def _messages(
+        self, messages: Any, cuts: Cuts, keep: int | None, keys: Callable[[Any], object]
+    ) -> list[Block]:
         if isinstance(messages, str):
             return [Block("messages", self.messages_key, dumps(messages), "user", markable=False)]
         out: list[Block] = []
         for n, message in enumerate(_rows(messages)):
             if keep is None or n < keep:
-                out += cuts.cut((n, frozen(message)), partial(self._message, n, message))
+                out += cuts.cut((n, keys(message)), partial(self._message, n, message))
             else:
                 out += self._message(n, message)
         return out

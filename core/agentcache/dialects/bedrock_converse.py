@@ -1,9 +1,9 @@
 """Amazon Bedrock Converse."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from agentcache.blocks import Block, Cuts
+from agentcache.blocks import Block, Cuts, frozen
 from agentcache.dialects.base import BlockCutter, Json, Parts, is_json, is_list
 from agentcache.dialects.openai_chat import texts_of
 
@@ -88,9 +88,14 @@ class BedrockConverse(BlockCutter):
         return super().blocks(_flat(request))
 
     def hashed(
-        self, request: Mapping[str, Any], cuts: Cuts | None = None, keep: int | None = None
+        self,
+        request: Mapping[str, Any],
+        cuts: Cuts | None = None,
+        keep: int | None = None,
+        keys: Callable[[Any], object] = frozen,
     ) -> tuple[Block, ...]:
         """The blocks that render, without section `free`."""
+        del keys  # the messages cut are folded ones, made anew
         return super().hashed(_flat(request), cuts, keep)
 
     def request(self, blocks: Sequence[Block]) -> Json:
