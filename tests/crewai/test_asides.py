@@ -129,7 +129,7 @@ def test_a_crew_restored_from_a_checkpoint_is_plain_and_can_be_wrapped_again(ben
     folder = bench.folder / "checkpoints"
     program.kickoff(from_checkpoint=CheckpointConfig(location=str(folder)))
     crewai_event_bus.flush()
-    first, *_ = sorted(folder.rglob("*.json"))
+    first = min(folder.rglob("*.json"), key=lambda file: file.stat().st_mtime_ns)  # not by name
     restored: Any = Crew.from_checkpoint(CheckpointConfig(restore_from=str(first)))
     with pytest.raises(agentcache.AgentcacheError, match=r"Call agentcache\.wrap first"):
         agentcache.report(restored)
