@@ -106,7 +106,7 @@ class Trunks:
         """
         with self._lock:
             pieces = [] if text in self._texts else cut_at(text, (*known, *self._texts))
-            pieces = [piece for piece in pieces if self._could_pay(piece, len(readers))]
+            pieces = [piece for piece in pieces if self._pays(piece, len(readers))]
             carried = tuple(frozenset(found_in(s, self._texts)) for s in readers if pieces)
             for piece in pieces:
                 self._texts[piece] = None
@@ -161,13 +161,12 @@ class Trunks:
 
     def _awaited(self, text: str, branch: _Branch, talk: int) -> bool:
         expected = self._expected.get(text)
-        return expected is not None and self._pays(text, expected.left(branch, talk), branch.path)
+        return expected is not None and self._pays_on(branch, text, expected.left(branch, talk))
 
-    def _could_pay(self, text: str, uses: int) -> bool:
-        return len(text) >= MIN_TOKENS and pays(self._rule, self._weigh(text), uses)
+    def _pays_on(self, branch: _Branch, text: str, uses: int) -> bool:
+        return self._pays(text, uses, 0 if branch.path else self._dues())
 
-    def _pays(self, text: str, uses: int, path: Path) -> bool:
-        dues = 0 if path else self._dues()
+    def _pays(self, text: str, uses: int, dues: int = 0) -> bool:
         return len(text) >= MIN_TOKENS and pays(self._rule, self._weigh(text), uses, dues)
 
     def _grow(self, branch: _Branch, carried: list[set[str]], grown: dict[str, int]) -> None:
@@ -179,7 +178,7 @@ class Trunks:
                 text
                 for text in self._texts  # in the order found: no set decides
                 if (text in branch.children and counts[text])
-                or (counts[text] > 1 and self._pays(text, counts[text], branch.path))
+                or (counts[text] > 1 and self._pays_on(branch, text, counts[text]))
             ]
             if not worthy:
                 return
