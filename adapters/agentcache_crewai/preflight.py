@@ -76,7 +76,7 @@ def _previewed(llm: Any, stand: Stand, messages: list[Any], tools: Any) -> Turn 
 def _scale(stand: Stand) -> float:
     """What the provider last counted for this model, over what we had estimated."""
     session = stand.fork.session.affinity_id
-    for call in reversed(stand.attachment.ledger.calls):
+    for call in stand.attachment.ledger.backwards():
         estimated = sum(p.weight for p in call.sent)
         if call.session == session and call.usage.input_tokens and estimated:
             return call.usage.input_tokens / estimated

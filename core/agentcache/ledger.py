@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -89,6 +89,10 @@ class Ledger:
         """All calls so far, in the order they ended."""
         with self._lock:
             return tuple(self._calls)
+
+    def backwards(self) -> Iterator[Call]:
+        """The calls from the latest back, without a copy: for a look at the last few."""
+        return reversed(self._calls)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ def test_calls_are_kept_in_the_order_they_ended_and_numbered() -> None:
     ledger.extend([call("a"), call("b")])
 
     assert [(c.index, c.agent) for c in ledger.calls] == [(0, "a"), (1, "b")]
+    assert list(ledger.backwards()) == list(reversed(ledger.calls))
 
 
 def test_every_call_is_a_json_line_with_the_same_figures(tmp_path) -> None:
