@@ -52,10 +52,10 @@ ADAPTERS = {
             "litellm==1.88.6",
         ),
         newest=("crewai[azure-ai-inference,bedrock,google-genai]", "litellm==1.88.6"),
-        # CrewAI leaves its databases and its SDK clients open, and Python says so at the end.
+        # CrewAI leaves its databases, its SDK clients and their event loops open. Python says so
+        # whenever they are collected, be it in the middle of another test.
         ignored_warnings=(
-            "unclosed database:ResourceWarning",
-            "unclosed <socket:ResourceWarning",
+            "unclosed:ResourceWarning",
             ":pytest.PytestUnraisableExceptionWarning",
         ),
     ),
