@@ -7,9 +7,9 @@ from typing import Any, Final
 from crewai import BaseLLM
 
 from agentcache.dialects.base import is_json, is_list
-from agentcache.rules import Rule
+from agentcache.rules import TEXT_ONLY, Rule
 from agentcache_crewai.native import BY_NAME, Chat, named_by
-from agentcache_crewai.routes import NOT_TAKEN, rule_of
+from agentcache_crewai.routes import rule_of
 from agentcache_crewai.wires import PROBE, Seam, Wire, takes_tools
 
 __all__ = ["Azure", "Converse", "LiteLLM"]
@@ -76,7 +76,7 @@ class Converse(Wire):
         rule = rule_of(llm, self.route(llm), provider)
         marks = rule.takes_mark("cachePoint")
         update = {"marks": marks, "mark_key": "cachePoint" if marks else ""}
-        return rule.model_copy(update={**NOT_TAKEN, **update})
+        return rule.model_copy(update={**TEXT_ONLY, **update})
 
     def route(self, llm: Any) -> str:
         """Bedrock."""
@@ -128,7 +128,7 @@ class LiteLLM(Chat):
         marks = prefix in _LITELLM_MARKS and rule.takes_mark("cache_control")
         none = tuple(word for word in rule.restrict if word == "none")
         update = {"marks": marks, "mark_key": "cache_control" if marks else "", "restrict": none}
-        return rule.model_copy(update={**NOT_TAKEN, **update})
+        return rule.model_copy(update={**TEXT_ONLY, **update})
 
     def route(self, llm: Any) -> str:
         """The prefix of the model's name, where it is not one whose models tell it themselves."""

@@ -20,7 +20,8 @@ from agentcache.dialects import dialect
 from agentcache.dialects.base import is_list
 from agentcache.gate import Pass
 from agentcache.ledger import Call
-from agentcache.sessions import Fork, Rewrite
+from agentcache.rewrites import Rewrite
+from agentcache.sessions import Fork
 from agentcache.talks import Talk, opening
 from agentcache.usage import Usage
 from agentcache_crewai.outlook import Outlook

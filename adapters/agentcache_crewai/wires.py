@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 from crewai import BaseLLM
 
 from agentcache.parent import CacheDomain
-from agentcache.rules import Rule
-from agentcache_crewai.routes import NOT_TAKEN, base_url_of, rule_of
+from agentcache.rules import TEXT_ONLY, Rule
+from agentcache_crewai.routes import base_url_of, rule_of
 
 __all__ = ["PROBE", "Seam", "Wire", "loaded", "takes_tools"]
 
@@ -58,7 +58,7 @@ class Wire:
     def rule(self, llm: BaseLLM, provider: str | None) -> Rule:
         """The caching rule that applies to the model, less what this class cannot send."""
         rule = rule_of(llm, self.route(llm), provider)
-        return rule.model_copy(update=NOT_TAKEN)
+        return rule.model_copy(update=TEXT_ONLY)
 
     def route(self, llm: Any) -> str:
         """CrewAI's name of who answers; empty where the model's name alone tells."""

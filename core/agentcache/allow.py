@@ -12,6 +12,7 @@ __all__ = [
     "NO_TOOLS_LINE",
     "allow_line",
     "foreign_tools",
+    "names_a_tool",
     "own_description",
     "refusal_text",
     "restriction",
@@ -56,6 +57,12 @@ def _mode(asked: Any) -> Literal["auto", "required"] | None:
     if kind in (None, "auto"):
         return "auto"
     return "required" if kind in ("required", "any") else None
+
+
+def names_a_tool(asked: Any) -> bool:
+    """Whether a request's `tool_choice` forces the call of one tool."""
+    kind: Any = cast("Mapping[str, Any]", asked).get("type") if isinstance(asked, Mapping) else None
+    return kind in ("function", "tool", "custom")
 
 
 def foreign_tools(called: Iterable[str], allowed: Iterable[str]) -> tuple[str, ...]:

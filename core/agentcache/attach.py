@@ -1,19 +1,23 @@
 """What core keeps beside a wrapped object, and what it hands to an adapter."""
 
+import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from agentcache.errors import AgentcacheWarning
-from agentcache.gate import Gate
-from agentcache.ledger import Ledger
+from agentcache.gate import Gate, Pass
+from agentcache.ledger import Call, Ledger
 from agentcache.parent import Parent
+from agentcache.rewrites import Rewrite
 from agentcache.sessions import Session
 from agentcache.talks import opening
+from agentcache.usage import Usage
 from agentcache.worth import Sample, would_cost_more
 
-__all__ = ["Adapter", "Attachment", "Options"]
+__all__ = ["Adapter", "Attachment", "Flight", "Options"]
 
 _AS_IS = "as_is: layout='as_is' leaves every request as the program made it"
 
@@ -101,6 +105,74 @@ class Attachment:
         """Say something that changes the bill, now and in the report."""
         self.ledger.note(text)
         warnings.warn(text, AgentcacheWarning, stacklevel=2)
+
+
+@dataclass(slots=True)
+class Flight:
+    """One call on its way: who speaks, what became of its request, and what it took.
+
+    `reason` says why it is no fork, where no rewrite does. Times are `time.monotonic()` seconds.
+    """
+
+    attachment: Attachment
+    session: Session
+    agent: str
+    rewrite: Rewrite | None = None
+    reason: str = ""
+    usage: Usage = field(default_factory=Usage)
+    held: Pass | None = None
+    started_s: float = 0.0
+    first_event_s: float | None = None
+
+    @property
+    def forked(self) -> bool:
+        """Whether its request goes out as a fork."""
+        return self.rewrite is not None and self.rewrite.forked
+
+    def enter(self, keys: Sequence[Hashable]) -> AbstractContextManager[Pass]:
+        """The gate, for a call that shares these prefixes, the shortest first; open for none."""
+        if not keys:
+            return nullcontext(self._ungated())
+        return self.attachment.options.gate.enter(keys[-1], self.session.terms, keys[:-1])
+
+    def aenter(self, keys: Sequence[Hashable]) -> AbstractAsyncContextManager[Pass]:
+        """Async twin of `enter`."""
+        if not keys:
+            return nullcontext(self._ungated())
+        return self.attachment.options.gate.aenter(keys[-1], self.session.terms, keys[:-1])
+
+    def event(self) -> None:
+        """The response has begun."""
+        if self.first_event_s is None:
+            self.first_event_s = time.monotonic()
+            if self.held is not None:
+                self.held.first_event()
+
+    def land(self, error: str = "") -> None:
+        """Record the call, as it ended."""
+        rewrite, held = self.rewrite, self.held or self._ungated()
+        self.attachment.ledger.record(
+            Call(
+                agent=self.agent,
+                model=self.session.domain.model,
+                rule_id=self.session.parent.rule.id,
+                session=self.session.affinity_id,
+                forked=self.forked,
+                reason=rewrite.reason if rewrite is not None else self.reason,
+                place=held.role,
+                usage=self.usage,
+                sent=rewrite.sent if rewrite is not None else (),
+                original=rewrite.original if rewrite is not None else (),
+                started_s=self.started_s,
+                first_event_s=self.first_event_s,
+                ended_s=time.monotonic(),
+                waited_s=held.waited_s,
+                error=error,
+            )
+        )
+
+    def _ungated(self) -> Pass:
+        return Pass("ungated", self.session.key, self.session.terms, time.monotonic())
 
 
 class Adapter(Protocol):

@@ -109,6 +109,10 @@ class Printer:
         """Estimate the tokens in `text`."""
         return self._weight(hashlib.blake2b(_bytes(text), digest_size=16).digest(), text)
 
+    def weigh_block(self, block: Block) -> int:
+        """Estimate the tokens of a block."""
+        return self._weight(block.identity, block.json)
+
     def __call__(self, blocks: Iterable[Block]) -> tuple[Print, ...]:
         """Fingerprint every block that renders (section `free` does not)."""
         chain = ""

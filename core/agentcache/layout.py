@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from agentcache.dialects import Dialect, Json, Parts
 from agentcache.dialects.base import is_json, is_list, strip_marks
-from agentcache.marks import mark_part, roll
+from agentcache.marks import as_parts, far_back, mark_ends, mark_part, roll
 from agentcache.rules import Rule
 
 __all__ = [
@@ -34,6 +34,8 @@ SAID: Final = ("user", "system", "developer")
 _REFERENCE: Final = len("[shared_context 000000, given above]")
 _ROLLING: Final = 2
 """Marks that `marks.roll` may need: the end of this turn, and of the one before."""
+_HISTORY: Final = 1
+"""Marks that the end of a shared history needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,17 @@ class Trunk:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What one fork adds: its `name`, its own `system` texts verbatim, and `lines` about tools."""
+    """What one fork adds: its `name`, its own `system` texts verbatim, and `lines` about tools.
+
+    It stands `after` that many messages, which are shared with other forks; `older` is an earlier
+    end of them, at which another fork may have written.
+    """
 
     name: str
     system: tuple[str, ...]
     lines: tuple[str, ...] = ()
+    after: int = 0
+    older: int = 0
 
     def text(self) -> str:
         """The tail as the model reads it."""
@@ -126,23 +134,53 @@ def _pieces(text: str, wanted: Iterable[str]) -> Iterator[tuple[str, bool]]:
 
 
 def lay(
-    dialect: Dialect, rule: Rule, trunk: Trunk, parts: Parts, tail: Tail, *, mark: Json, loops: bool
+    dialect: Dialect,
+    rule: Rule,
+    trunk: Trunk,
+    parts: Parts,
+    tail: Tail,
+    *,
+    mark: Json,
+    loops: bool,
 ) -> Json:
     """Write a fork's request. `parts` is the original request; `mark` is empty for no marks."""
+    after, older = tail.after, tail.older
     own = [_lifted(m, trunk.context) for m in parts.messages]
     if mark:
         own = [_clean(dialect, m) for m in own]
     text = tail.text()
     opening: list[Json] = [{"type": dialect.text_type, "text": text}] if text else []
-    system, lead, spent = _trunk_parts(dialect, rule, trunk, mark)
+    system, lead, spent = _trunk_parts(dialect, rule, trunk, mark, kept=_HISTORY if after else 0)
+    said, own = own[:after], own[after:]
+    if mark and after:
+        ends = (after, older) if older and far_back(rule, said[older:]) else (after,)
+        room = rule.marks_max - spent - (1 if loops and not rule.automatic else 0)
+        said, used = mark_ends(dialect, said, ends[: max(1, room)], mark)
+        spent += used
     if rule.new_message:
-        messages = [*grown(dialect, lead, trunk.cuts), *dialect.opened(opening, own)]
+        messages = _joined(dialect, [*grown(dialect, lead, trunk.cuts), *said], opening, own)
+    elif after:
+        messages = _joined(dialect, dialect.opened(lead, said), opening, own)
     else:
         messages = dialect.opened([*lead, *opening], own)
     if mark and loops:
         messages = roll(dialect, rule, messages, mark, spent=spent)
     tools = [json.loads(tool) for tool in trunk.tools]  # fresh: who sends it may change it
     return dialect.join(parts.rest, tools, system, messages)
+
+
+def _joined(
+    dialect: Dialect, before: Sequence[Json], opening: Sequence[Json], own: Sequence[Json]
+) -> list[Json]:
+    """The tail and what follows it, behind what is shared; roles take turns where they must."""
+    after = dialect.opened(opening, own)
+    if not (dialect.alternates and before and after):
+        return [*before, *after]
+    last, first = before[-1], after[0]
+    if last.get("role") != "user" or first.get("role") != "user":
+        return [*before, *after]
+    content = [*as_parts(dialect, last)["content"], *as_parts(dialect, first)["content"]]
+    return [*before[:-1], {**last, "content": content}, *after[1:]]
 
 
 def grown(dialect: Dialect, lead: Sequence[Json], cuts: Sequence[int]) -> list[Json]:
@@ -157,7 +195,7 @@ def grown(dialect: Dialect, lead: Sequence[Json], cuts: Sequence[int]) -> list[J
 
 
 def _trunk_parts(
-    dialect: Dialect, rule: Rule, trunk: Trunk, mark: Json
+    dialect: Dialect, rule: Rule, trunk: Trunk, mark: Json, kept: int
 ) -> tuple[list[Json], list[Json], int]:
     """The shared text as (system parts, parts that open the first user message, marks spent).
 
@@ -170,7 +208,7 @@ def _trunk_parts(
     texts += trunk.texts
     parts: list[Json] = [{"type": dialect.text_type, "text": text} for text in texts]
     ends = dict.fromkeys((len(parts), *(head + cut for cut in reversed(trunk.cuts))))
-    limit = max(1, rule.marks_max - (0 if rule.automatic else _ROLLING))
+    limit = max(1, rule.marks_max - kept - (0 if rule.automatic else _ROLLING))
     marked = [end for end in ends if mark and end > 0][:limit]
     for end in marked:
         parts[end - 1] = mark_part(dialect, parts[end - 1], mark)

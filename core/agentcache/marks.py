@@ -7,9 +7,11 @@ from agentcache.dialects import Dialect, Json
 from agentcache.dialects.base import is_list, role_of
 from agentcache.rules import Rule, Ttl
 
-__all__ = ["as_parts", "mark_part", "mark_value", "roll"]
+__all__ = ["as_parts", "far_back", "mark_ends", "mark_part", "mark_value", "roll"]
 
 _LOOKBACK_MARGIN = 5
+_LOOKBACK = 20
+"""Message endings at which a request looks without marks of its own (OpenAI guide, 2026-09)."""
 
 
 def mark_value(dialect: Dialect, ttl: Ttl, *, default: bool) -> Json:
@@ -24,10 +26,36 @@ def mark_part(dialect: Dialect, part: Json, value: Json) -> Json:
 
 def as_parts(dialect: Dialect, message: Json) -> Json:
     """Return the message with its text as a list of parts, the only form that can carry a mark."""
-    content: Any = message.get("content")
+    key = dialect.content_key(message)
+    content: Any = message.get(key)
     if not isinstance(content, str) or not content:
         return message
-    return {**message, "content": [{"type": dialect.text_type, "text": content}]}
+    return {**message, key: [{"type": dialect.text_type, "text": content}]}
+
+
+def far_back(rule: Rule, messages: Sequence[Json]) -> bool:
+    """Whether what stands before these messages is too far back to be found from their end."""
+    return sum(map(_positions, messages)) > (rule.lookback or _LOOKBACK) - _LOOKBACK_MARGIN
+
+
+def mark_ends(
+    dialect: Dialect, messages: Sequence[Json], ends: Sequence[int], value: Json
+) -> tuple[list[Json], int]:
+    """Mark where these beginnings of a history end: (the messages, marks spent).
+
+    A mark stands on the last message of each that can carry one. What others said becomes parts,
+    marked or not, so that it looks the same to every reader.
+    """
+    out = [m if role_of(m) == "assistant" else as_parts(dialect, m) for m in messages]
+    done: set[int] = set()
+    for end in ends:
+        for n in range(end - 1, -1, -1):
+            marked = out[n] if n in done else _mark_last(dialect, out[n], value)
+            if n in done or marked is not out[n]:
+                out[n] = marked
+                done.add(n)
+                break
+    return out, len(done)
 
 
 def roll(
@@ -45,8 +73,7 @@ def roll(
     out = [as_parts(dialect, m) if role_of(m) == "user" else m for m in messages]
     ends = [n for n, m in enumerate(out) if role_of(m) == "user"]
     turn = out[ends[-2] + 1 :] if len(ends) > 1 else out
-    far = sum(map(_positions, turn)) > (rule.lookback or 0) - _LOOKBACK_MARGIN
-    wanted = ends[-2:] if far else ends[-1:]
+    wanted = ends[-2:] if far_back(rule, turn) else ends[-1:]
     free = max(0, rule.marks_max - spent)
     for n in wanted[-free:] if free else []:
         out[n] = _mark_last(dialect, out[n], value)
@@ -59,10 +86,11 @@ def _positions(message: Json) -> int:
 
 
 def _mark_last(dialect: Dialect, message: Json, value: Json) -> Json:
-    content: Any = message.get("content")
+    key = dialect.content_key(message)
+    content: Any = message.get(key)
     parts: list[Json] = list(content) if is_list(content) else []
     for n in range(len(parts) - 1, -1, -1):
         if dialect.markable(message, parts[n]):
             parts[n] = mark_part(dialect, parts[n], value)
-            return {**message, "content": parts}
+            return {**message, key: parts}
     return message

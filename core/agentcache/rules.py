@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,12 +14,14 @@ from agentcache.errors import OptionError
 from agentcache.rulebook import read_rows
 
 __all__ = [
+    "TEXT_ONLY",
     "Affinity",
     "Match",
     "Rule",
     "Source",
     "Ttl",
     "all_rules",
+    "match_route",
     "match_rule",
     "rule_by_id",
     "rule_for",
@@ -235,6 +237,34 @@ def match_rule(model: str, base_url: str = "", provider: str | None = None) -> M
             return Match(rule, "name", f"the name begins as {rule.provider}'s models do")
     at = f" at {host or base_url}" if base_url else ""
     return Match(rule_by_id("unknown"), "unknown", f"no row names {model!r}{at}")
+
+
+def match_route(
+    model: str, base_url: str, routes: Sequence[str], provider: str | None = None
+) -> Match:
+    """Find the row for a model that a framework sends by a route it knows by name.
+
+    `routes` are names for who answers (`groq`, `azure`), none where the model's own name tells. The
+    user's `provider` and the endpoint's host decide before them. Where no row is about that route,
+    the model's family decides how it matches, and nothing is sent that the host may not know.
+    """
+    found = match_rule(model, base_url, provider)
+    if found.by in ("provider", "host") or not routes:
+        return found
+    for route in routes:
+        if any(route in (row.provider, *row.aliases) for row in all_rules()):
+            return match_rule(model, "", route)
+    return replace(found, rule=found.rule.model_copy(update=TEXT_ONLY))
+
+
+TEXT_ONLY: Final[dict[str, Any]] = {
+    "marks": False,
+    "affinity": None,
+    "affinities": (),
+    "single_shot": {},
+    "restrict": (),
+}
+"""What a rule may ask for besides text; left out where a wire or a host may not know it."""
 
 
 def _by_provider(provider: str, name: str) -> Rule:

@@ -3,10 +3,10 @@
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from agentcache.allow import allow_line, own_description, restriction
+from agentcache.allow import allow_line, names_a_tool, restriction
+from agentcache.anchors import START, Anchor, Anchors, Follows, History, history_of
 from agentcache.blocks import Block, Cuts, Keys, Print, Printer
 from agentcache.dialects import Json, Parts
 from agentcache.dialects.base import is_json
@@ -15,7 +15,8 @@ from agentcache.errors import FrozenError, ToolConflictError
 from agentcache.gate import Terms
 from agentcache.layout import Tail, lay, lift
 from agentcache.parameters import fork_params
-from agentcache.parent import CacheDomain, Parent, tool_text
+from agentcache.parent import CacheDomain, Parent
+from agentcache.rewrites import Rewrite, own_descriptions
 from agentcache.standings import Standing
 from agentcache.talks import Talk, Talks, key_of, opening
 from agentcache.trunks import Path, Trunks
@@ -29,24 +30,6 @@ _WHO: Final = 64
 _SHORT: Final = 4
 """Messages up to which a conversation may never be heard of again: not worth remembering."""
 _numbers: Final = itertools.count()
-
-
-@dataclass(frozen=True, slots=True)
-class Rewrite:
-    """What a fork makes of a request.
-
-    `request` is what to send; `reason` says why it is not forked, or is empty. `allowed` are the
-    tools this call may use; `original` and `sent` fingerprint the request before and after;
-    `headers` go with it, so that all forks land on one machine.
-    """
-
-    request: Json
-    forked: bool
-    reason: str
-    allowed: tuple[str, ...]
-    original: tuple[Print, ...]
-    sent: tuple[Print, ...]
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Session:
@@ -79,6 +62,7 @@ class Session:
         self._branches: dict[Path, Standing] = {}
         self._trunks = Trunks(parent.rule, self._printer.weigh, self._dues)
         self._talks = Talks()
+        self._anchors = Anchors()
         self._replant(self._standing)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -155,13 +139,24 @@ class Session:
         return self._standing.tokens + _WHO if self._standing.why_not else 0
 
     def fork(
-        self, name: str, tools: Sequence[str] | None = None, *, told_of_tools: bool = False
+        self,
+        name: str,
+        tools: Sequence[str] | None = None,
+        *,
+        told_of_tools: bool = False,
+        follows: Follows = "nothing",
     ) -> "Fork":
         """Fork the parent for one agent; `tools` are the names it may ever call (None: all).
 
         `told_of_tools` says that the agent's own text offers it tools that are not on the wire.
+        `follows` says what that text stands behind: see `anchors.Follows`.
         """
-        return Fork(self, name, tools, told_of_tools=told_of_tools)
+        return Fork(self, name, tools, told_of_tools=told_of_tools, follows=follows)
+
+    @property
+    def anchors(self) -> Anchors:
+        """The histories that its forks talk in."""
+        return self._anchors
 
     @property
     def talks(self) -> Talks:
@@ -185,6 +180,14 @@ class Session:
         """
         vary = self.parent.rule.varies
         return self._printer(b for b in blocks if b.section != "params" or b.path not in vary)
+
+    def weigh(self, block: Block) -> int:
+        """Estimate the tokens of a block."""
+        return self._printer.weigh_block(block)
+
+    def weigh_text(self, text: str) -> int:
+        """Estimate the tokens of a text."""
+        return self._printer.weigh(text)
 
     def is_fork(self, blocks: Sequence[Block], standing: Standing | None = None) -> bool:
         """Whether a request stands on this parent already, be it before the trunk grew.
@@ -263,7 +266,7 @@ class Session:
 class Fork:
     """One agent's stand on a session. `rewrite` is where its requests become forks."""
 
-    __slots__ = ("_name", "_number", "_session", "_told", "_tools")
+    __slots__ = ("_follows", "_name", "_number", "_session", "_told", "_tools")
 
     def __init__(
         self,
@@ -272,8 +275,10 @@ class Fork:
         tools: Sequence[str] | None = None,
         *,
         told_of_tools: bool = False,
+        follows: Follows = "nothing",
     ) -> None:
         """Create through `Session.fork`."""
+        self._follows: Follows = follows
         self._told = told_of_tools
         self._session = session
         self._name = name
@@ -336,33 +341,71 @@ class Fork:
         if reason:
             return Rewrite(dict(request), False, reason, names, before, before)
         parts = wire.split(request)
-        talk = talk or self.talk(opening(parts), len(parts.messages))
+        history = self._history(parts, blocks)
+        talk = talk or self._talk(parts, history)
+        anchor = self._anchor(talk, history, parts)
+        why_not = talk.standing.why_not_with(anchor.weight)
         reason = "" if try_it else talk.left
-        reason = reason or talk.standing.why_not or self._differs(request, blocks, strict=strict)
+        reason = reason or why_not or self._differs(request, blocks, strict=strict)
+        if history is not None and not try_it:
+            path = talk.standing.path
+            session.anchors.ask(self._number, history, path, None if reason else anchor)
         if reason:
             return Rewrite(dict(request), False, reason, names, before, before)
+        keys_held = talk.standing.keys_with(anchor.key, anchor.weight)
         if session.is_fork(blocks, talk.standing):
-            return Rewrite(dict(request), True, "", names, before, before)
+            return Rewrite(dict(request), True, "", names, before, before, keys=keys_held)
         if not set(names) <= set(talk.standing.names):  # the union has just grown
             talk.standing = session.branch(talk.standing.path)
-        sent, headers = self._lay(name or self._name, parts, names, talk)
+        sent, headers = self._lay(name or self._name, parts, names, talk, anchor)
         after = session.prints(session.blocks(sent, keys, talk.standing.lead))
-        return Rewrite(sent, True, "", names, before, after, headers)
+        shared = talk.standing.tokens + anchor.weight
+        return Rewrite(sent, True, "", names, before, after, headers, keys_held, shared)
+
+    def _history(self, parts: Parts, blocks: Sequence[Block]) -> History | None:
+        """What has been said, where this fork's own text may stand behind it."""
+        if self._follows == "nothing":
+            return None
+        said = [b for b in blocks if b.section == "messages"]
+        return history_of(parts.messages, said, [self._session.weigh(b) for b in said])
+
+    def _talk(self, parts: Parts, history: History | None) -> Talk:
+        """The conversation; where another fork is in it already, it stands where that one does."""
+        session, said, length = self._session, opening(parts), len(parts.messages)
+        if history is None:
+            return self.talk(said, length)
+
+        def stand() -> tuple[Standing, str]:
+            shared = session.anchors.path(self._number, history)
+            if shared is None:
+                return session.stand(self._name, said), session.left
+            known = session.stand(self._name, parts.system)
+            carried = not shared or set(shared) <= set(known.path)
+            return session.branch(shared) if carried else known, session.left
+
+        return session.talks.of(self._number, said, length, stand)
+
+    def _anchor(self, talk: Talk, history: History | None, parts: Parts) -> Anchor:
+        if history is None or talk.left:
+            return START
+        session = self._session
+        own = sum(session.weigh_text(text) for text in parts.system)
+        return session.anchors.place(self._number, history, self._follows, own)
 
     def _lay(
-        self, agent: str, parts: Parts, names: tuple[str, ...], talk: Talk
+        self, agent: str, parts: Parts, names: tuple[str, ...], talk: Talk, anchor: Anchor
     ) -> tuple[Json, dict[str, str]]:
         listed = talk.lists(self._tools, names)
         parent, union = talk.standing.parent, talk.standing.names
         rule, wire, loops = parent.rule, parent.dialect, bool(listed)
         allowed = allow_line(listed, union) if listed or not self._told else ""
-        lines = (*_own_descriptions(parent, parts), allowed)
+        lines = (*own_descriptions(parent, parts), allowed)
         asked = parts.rest.get("tool_choice")
         rest = {**parts.rest, **restriction(wire, rule, names, union, asked)}
         rest, headers = fork_params(parent, rest, self._session.affinity_id, loops=loops)
         laid = Parts(parts.system, parts.messages, parts.tools, rest)
         own = (lift(t, parent.context) for t in parts.system if t != parent.system)
-        tail = Tail(agent, tuple(own), lines)
+        tail = Tail(agent, tuple(own), lines, anchor.at, anchor.older)
         mark = parent.mark
         return lay(wire, rule, talk.standing.laid, laid, tail, mark=mark, loops=loops), headers
 
@@ -385,18 +428,9 @@ class Fork:
         sent = [(name_of(tool), tool, text) for tool, text in zip(tools, texts, strict=True)]
         odd = [n for n, (name, _, text) in enumerate(sent) if not standing.holds(name, text)]
         unknown = [sent[n][1] for n in odd if sent[n][0] not in standing.names]
+        if unknown and names_a_tool(request.get("tool_choice")):
+            return "structured_output: a tool that is forced once does not widen the union"
         if not odd or (len(unknown) == len(odd) and session.widen(self._name, unknown)):
             return ""
         name = sent[odd[0]][0]
         return in_tools(self._name, odd[0], name, known=name in standing.names)
-
-
-def _own_descriptions(parent: Parent, parts: Parts) -> tuple[str, ...]:
-    """Definitions of canonical tools as this agent has them, where they differ."""
-    wire = parent.dialect
-    own = ((wire.tool_name(tool), tool) for tool in parts.tools)
-    return tuple(
-        own_description(name, tool, parent.tool(name))
-        for name, tool in own
-        if name in parent.canonical and tool_text(wire, tool) not in parent.tools
-    )

@@ -53,6 +53,24 @@ class Standing:
             _why_not(parent, tokens),
         )
 
+    def why_not_with(self, more: int) -> str:
+        """Why forking cannot pay, if that many tokens of shared history follow the trunk."""
+        if more and self.tokens + more >= self.parent.rule.min_tokens:
+            parent = self.parent
+            texts = parent.system or parent.context or parent.mark
+            return _why_not(parent, self.tokens + more, text=bool(texts))
+        return self.why_not
+
+    def keys_with(self, history: int, more: int) -> tuple[Key, ...]:
+        """The gate's keys where a history of `more` tokens is shared behind the trunk."""
+        rule = self.parent.rule
+        keys = () if self.why_not else self.keys
+        small = rule.matching != "breakpoint" and more < rule.min_tokens
+        if not more or small or rule.placement == "in_turn":
+            return keys
+        domain, digest = self.keys[-1]
+        return (*keys, (domain, f"{digest}:{history:x}"))
+
     def holds(self, name: str, tool: str) -> bool:
         """Whether the union has this very tool, as JSON, or one whose description may differ."""
         return tool in self.tools or (name in self.parent.canonical and name in self.names)
@@ -78,13 +96,14 @@ def _keys(parent: Parent, tokens: int, below: Standing | None) -> tuple[Key, ...
     return below.keys if small or rule.placement == "in_turn" else (*below.keys, own)
 
 
-def _why_not(parent: Parent, tokens: int) -> str:
+def _why_not(parent: Parent, tokens: int, *, text: bool | None = None) -> str:
     rule = parent.rule
     if rule.matching == "none":
         return f"no_cache: {rule.name}"
     if rule.matching == "breakpoint" and not parent.mark:
         return f"no_mark: {rule.name} reads only what is marked; this model class sends no marks"
-    if rule.matching == "breakpoint" and not (parent.system or parent.context):
+    has_text = bool(parent.system or parent.context) if text is None else text
+    if rule.matching == "breakpoint" and not has_text:
         return "no_mark: the shared part has no text to carry a mark. Pass system= or context="
     if tokens < max(rule.min_tokens, 1):
         return (

@@ -24,6 +24,7 @@ class AnthropicMessages(BlockCutter):
     context_in: Literal["system", "user"] = "system"
     system_key = "system"
     messages_key = "messages"
+    alternates = True
     rendered: tuple[str, ...] = ("model", "thinking", "output_config", "output_format", "speed")
 
     def split(self, request: Mapping[str, Any]) -> Parts:

@@ -31,7 +31,7 @@ class Dialect(Protocol):
     `text_type` is the type of a text part, `mark_key` the key under which a part carries a cache
     mark, `rendered` the parameters that render ahead of everything else, `messages_key` the key of
     the messages, `context_in` where shared context stands so that no fork's own settings
-    invalidate it.
+    invalidate it. `alternates` says that the roles user and assistant take turns.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Dialect(Protocol):
     messages_key: str
     rendered: tuple[str, ...]
     context_in: Literal["system", "user"]
+    alternates: bool
 
     def split(self, request: Mapping[str, Any]) -> Parts:
         """Take a request apart."""
@@ -104,6 +105,10 @@ class Dialect(Protocol):
         """Whether the API accepts a mark on this part of this message."""
         ...
 
+    def content_key(self, message: Mapping[str, Any]) -> str:
+        """The key under which a message keeps its text or parts."""
+        ...
+
 
 class BlockCutter(ABC):
     """The block arithmetic that all dialects share; a dialect names its keys."""
@@ -113,6 +118,12 @@ class BlockCutter(ABC):
     rendered: tuple[str, ...]
     system_key: str
     messages_key: str
+    alternates: bool = False
+
+    def content_key(self, message: Mapping[str, Any]) -> str:
+        """The key under which a message keeps its text or parts."""
+        del message
+        return "content"
 
     def opened(self, opening: Sequence[Json], messages: Sequence[Json]) -> list[Json]:
         """Put user text parts in front of messages, joined to a first message of the user's.
@@ -202,16 +213,17 @@ class BlockCutter(ABC):
     def _message(self, n: int, message: Any) -> list[Block]:
         path = f"{self.messages_key}[{n}]"
         role = role_of(message)
-        content: Any = message.get("content") if is_json(message) else None
+        key = self.content_key(message) if is_json(message) else ""
+        content: Any = message.get(key) if key else None
         if not is_list(content) or not content:
             may = role != "assistant" and isinstance(content, str)
             return [Block("messages", path, dumps(message), role, markable=may)]
-        envelope = dumps({**message, "content": None})
+        envelope = dumps({**message, key: None})
         out: list[Block] = []
         for at, part in enumerate(content):
             body, mark = strip_marks(part, self.mark_key)
             may = is_json(part) and self.markable(message, part)
-            here = f"{path}.content[{at}]"
+            here = f"{path}.{key}[{at}]"
             out.append(Block("messages", here, dumps(body), role, mark, envelope, may))
         return out
 
@@ -240,9 +252,10 @@ class BlockCutter(ABC):
         if not block.envelope:
             rows.append(value)
             return
-        if block.path.endswith(".content[0]"):
-            rows.append({**json.loads(block.envelope), "content": []})
-        rows[-1]["content"].append(value)
+        inner, _, at = block.path.rpartition(".")[2].partition("[")
+        if at == "0]":
+            rows.append({**json.loads(block.envelope), inner: []})
+        rows[-1][inner].append(value)
 
 
 def is_json(value: object) -> TypeGuard[Json]:

@@ -29,6 +29,7 @@ class BedrockConverse(BlockCutter):
     context_in: Literal["system", "user"] = "system"
     system_key = "system"
     messages_key = "messages"
+    alternates = True
     rendered: tuple[str, ...] = ("modelId", "additionalModelRequestFields", "performanceConfig")
 
     def split(self, request: Mapping[str, Any]) -> Parts:

@@ -8,6 +8,8 @@ from agentcache.dialects.openai_chat import texts_of
 
 __all__ = ["OpenAIResponses"]
 
+_RESULTS = ("function_call_output", "custom_tool_call_output")
+
 
 class OpenAIResponses(BlockCutter):
     """Dialect `openai.responses`: instructions cannot carry a mark, so they become input items."""
@@ -59,6 +61,10 @@ class OpenAIResponses(BlockCutter):
         if tools:
             body["tools"] = list(tools)
         return body
+
+    def content_key(self, message: Mapping[str, Any]) -> str:
+        """A tool's result keeps it under `output`."""
+        return "output" if role_of(message) in _RESULTS else "content"
 
     def tool_name(self, tool: Mapping[str, Any]) -> str:
         """Name of one tool definition; built-in tools are named by their type."""

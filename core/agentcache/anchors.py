@@ -1,0 +1,182 @@
+"""Anchors: after which part of a conversation its agent's own text stands, and stays.
+
+Agents that talk in one history (a supervisor and its workers, a swarm, a group chat) send the same
+messages under different system texts. Where each agent's own text follows what has been said so
+far, that history is one more part of the prefix they share; and an agent that goes on alone keeps
+its place, because its own turns stand behind it.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final, Literal, TypeVar
+
+from agentcache.blocks import Block
+from agentcache.dialects import Json
+from agentcache.dialects.base import is_json, role_of
+from agentcache.trunks import Path
+
+__all__ = ["START", "Anchor", "Anchors", "Follows", "History", "history_of"]
+
+Follows = Literal["nothing", "shared", "said"]
+"""What an agent's own text stands behind: nothing, what turns out to be shared, or what was said.
+
+With `said` the agents are known to talk in one history: whichever is longer, the agent's own text
+or what has been said before its first turn, comes first.
+"""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_ROOM: Final = 8192
+_HEARD: Final = ("user", "system", "developer", "tool", "function", "additional_tools")
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A place in a conversation: `at` messages stand before it, `weight` tokens in them.
+
+    `key` names that history inside this process. `older` is an earlier end of it, at which another
+    request may have written; 0 if none is known.
+    """
+
+    at: int = 0
+    key: int = 0
+    weight: int = 0
+    older: int = 0
+
+
+START: Final = Anchor()
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A conversation's messages, less its system text.
+
+    `keys[n]` names the first n of them together, `own[n]` message n alone; `said` tells which the
+    model said, `weights` their estimated tokens.
+    """
+
+    keys: tuple[int, ...]
+    own: tuple[int, ...]
+    said: tuple[bool, ...]
+    weights: tuple[int, ...]
+
+    @property
+    def end(self) -> int:
+        """How many messages there are before a last one that the model has begun."""
+        end = len(self.said)
+        while end and self.said[end - 1]:
+            end -= 1
+        return end
+
+    def turns(self, after: int) -> list[int]:
+        """Where the model began to speak, from that message on."""
+        return [
+            n
+            for n, said in enumerate(self.said)
+            if said and n >= after and not (n and self.said[n - 1])
+        ]
+
+
+def history_of(
+    messages: Sequence[Json], blocks: Sequence[Block], weights: Sequence[int]
+) -> History:
+    """Read a conversation; `blocks` are those of its request, `weights` their tokens."""
+    own = [0] * len(messages)
+    tokens = [0] * len(messages)
+    numbers = [_number(block) for block in blocks]
+    lead = (numbers[-1] + 1 if numbers else 0) - len(messages)  # the system text stands first
+    for block, weight, number in zip(blocks, weights, numbers, strict=True):
+        if number >= lead:
+            own[number - lead] = hash((own[number - lead], block.identity))
+            tokens[number - lead] += weight
+    keys = accumulate(own, lambda before, this: hash((before, this)), initial=0)
+    said = tuple(_is_models(message) for message in messages)
+    return History(tuple(keys), tuple(own), said, tuple(tokens))
+
+
+def _number(block: Block) -> int:
+    """Number of the message that a block belongs to; -1 for one without."""
+    _, _, rest = block.path.partition("[")
+    return int(rest.partition("]")[0]) if rest and block.section == "messages" else -1
+
+
+def _is_models(message: object) -> bool:
+    """Whether the model said this, be it an item of a response that has no role."""
+    kind = role_of(message)
+    if is_json(message) and "role" in message:
+        return kind == "assistant"
+    return bool(kind) and kind not in _HEARD and not kind.endswith("_output")
+
+
+class Anchors:
+    """The histories that the forks of one session have been asked about, and their anchors."""
+
+    def __init__(self) -> None:
+        """Know of none."""
+        self._asked: dict[int, tuple[frozenset[int], Path]] = {}
+        self._anchored: dict[tuple[int, int], None] = {}
+        self._mine: dict[tuple[int, int], None] = {}
+        self._lock = threading.Lock()
+
+    def path(self, fork: int, history: History) -> Path | None:
+        """Where another fork that was asked about a beginning of this history stands."""
+        with self._lock:
+            found = (self._asked.get(key) for key in reversed(history.keys[1:]))
+            return next((path for who, path in filter(None, found) if who - {fork}), None)
+
+    def place(self, fork: int, history: History, follows: Follows, own_weight: int) -> Anchor:
+        """Where this fork's own text stands; `own_weight` are its tokens."""
+        if follows == "nothing":
+            return START
+        with self._lock:
+            at = self._kept(fork, history)
+            if at is None:
+                at = self._new(fork, history, follows, own_weight)
+            older = (n for n in range(at - 1, 0, -1) if (0, history.keys[n]) in self._anchored)
+            return Anchor(at, history.keys[at], sum(history.weights[:at]), next(older, 0))
+
+    def _kept(self, fork: int, history: History) -> int | None:
+        """The latest anchor after which nobody else has spoken."""
+        turns = history.turns(0)
+        foreign = [n for n in turns if not self._is_mine(fork, history, n)]
+        after = foreign[-1] + 1 if foreign else 0 if turns else history.end
+        places = range(history.end, after - 1, -1)
+        return next((n for n in places if (fork + 1, history.keys[n]) in self._anchored), None)
+
+    def _is_mine(self, fork: int, history: History, turn: int) -> bool:
+        """Whether this fork said it: it was asked about all before, or has said this elsewhere."""
+        asked = self._asked.get(history.keys[turn])
+        mine = asked is not None and fork in asked[0]
+        if mine:
+            _keep(self._mine, (fork, history.own[turn]), None)
+        return mine or (fork, history.own[turn]) in self._mine
+
+    def _new(self, fork: int, history: History, follows: Follows, own_weight: int) -> int:
+        end = history.end
+        asked = (self._asked.get(key) for key in history.keys[1:])
+        if any(who - {fork} for who, _ in filter(None, asked)):
+            return end
+        foreign = any(not self._is_mine(fork, history, n) for n in history.turns(0))
+        longer = sum(history.weights[:end]) >= own_weight
+        return end if longer and (foreign or follows == "said") else 0
+
+    def ask(self, fork: int, history: History, path: Path, anchor: Anchor | None) -> None:
+        """Remember a request; `anchor` is where its fork's text stands, if it is sent as one."""
+        with self._lock:
+            key = history.keys[history.end]
+            who, _ = self._asked.get(key, (frozenset[int](), path))
+            _keep(self._asked, key, (who | {fork}, path))
+            if anchor is not None:
+                _keep(self._anchored, (fork + 1, anchor.key), None)
+                _keep(self._anchored, (0, anchor.key), None)
+
+
+def _keep(known: dict[K, V], key: K, value: V) -> None:
+    """Keep the latest; the longest unused is forgotten first."""
+    known.pop(key, None)
+    while len(known) >= _ROOM:
+        del known[next(iter(known))]
+    known[key] = value
