@@ -10,15 +10,18 @@ from agentcache.rules import Rule
 
 __all__ = [
     "NO_TOOLS_LINE",
+    "ONE_CALL_LINE",
     "allow_line",
     "foreign_tools",
     "names_a_tool",
     "own_description",
     "refusal_text",
     "restriction",
+    "without_one_call",
 ]
 
 NO_TOOLS_LINE = "You have no tools in this conversation."
+ONE_CALL_LINE = "Call at most one tool at a time."
 
 
 def allow_line(names: Sequence[str], union: Sequence[str]) -> str:
@@ -63,6 +66,20 @@ def names_a_tool(asked: Any) -> bool:
     """Whether a request's `tool_choice` forces the call of one tool."""
     kind: Any = cast("Mapping[str, Any]", asked).get("type") if isinstance(asked, Mapping) else None
     return kind in ("function", "tool", "custom")
+
+
+def without_one_call(rest: Mapping[str, Any]) -> Json:
+    """A request's parameters without those that ask for one tool call at most."""
+    out = dict(rest)
+    if out.get("parallel_tool_calls") is False:
+        del out["parallel_tool_calls"]
+    choice: Any = out.get("tool_choice")
+    if is_json(choice) and choice.get("disable_parallel_tool_use"):
+        left = {k: v for k, v in choice.items() if k != "disable_parallel_tool_use"}
+        out["tool_choice"] = left
+        if left == {"type": "auto"}:
+            del out["tool_choice"]
+    return out
 
 
 def foreign_tools(called: Iterable[str], allowed: Iterable[str]) -> tuple[str, ...]:

@@ -19,17 +19,18 @@ from agentcache.trunks import Path
 
 __all__ = ["START", "Anchor", "Anchors", "Follows", "History", "history_of"]
 
-Follows = Literal["nothing", "shared", "said"]
-"""What an agent's own text stands behind: nothing, what turns out to be shared, or what was said.
+Follows = Literal["nothing", "found", "history"]
+"""What an agent's own text stands behind: nothing, or a history that it shares with others.
 
-With `said` the agents are known to talk in one history: whichever is longer, the agent's own text
-or what has been said before its first turn, comes first.
+`found`: once another agent was asked about it. `history`: the agents are known to talk in one, so
+that a new one comes first too, if it is longer than the agent's own text.
 """
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 _ROOM: Final = 8192
+_BEGUN: Final = 32
 _HEARD: Final = ("user", "system", "developer", "tool", "function", "additional_tools")
 
 
@@ -48,6 +49,7 @@ class Anchor:
 
 
 START: Final = Anchor()
+_NOBODY: Final = (frozenset[int](), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +114,19 @@ def _is_models(message: object) -> bool:
 
 
 class Anchors:
-    """The histories that the forks of one session have been asked about, and their anchors."""
+    """The histories that the forks of one session have been asked about, and their anchors.
+
+    A history that another fork was asked about before comes first. A new one may too, unless this
+    agent's histories have turned out to be its own: then its text is what they have in common.
+    """
 
     def __init__(self) -> None:
         """Know of none."""
         self._asked: dict[int, tuple[frozenset[int], Path]] = {}
         self._anchored: dict[tuple[int, int], None] = {}
         self._mine: dict[tuple[int, int], None] = {}
+        self._begun: dict[int, dict[int, None]] = {}
+        self._joined: dict[int, None] = {}
         self._lock = threading.Lock()
 
     def path(self, fork: int, history: History) -> Path | None:
@@ -156,12 +164,15 @@ class Anchors:
 
     def _new(self, fork: int, history: History, follows: Follows, own_weight: int) -> int:
         end = history.end
-        asked = (self._asked.get(key) for key in history.keys[1:])
-        if any(who - {fork} for who, _ in filter(None, asked)):
+        joined = [k for k in history.keys[1:] if self._asked.get(k, _NOBODY)[0] - {fork}]
+        for key in joined:
+            _keep(self._joined, key, None)
+        if joined:
             return end
-        foreign = any(not self._is_mine(fork, history, n) for n in history.turns(0))
+        begun = self._begun.get(fork, {}).keys() - {history.keys[end]}
+        alone = begun and self._joined.keys().isdisjoint(begun)
         longer = sum(history.weights[:end]) >= own_weight
-        return end if longer and (foreign or follows == "said") else 0
+        return end if follows == "history" and longer and not alone else 0
 
     def ask(self, fork: int, history: History, path: Path, anchor: Anchor | None) -> None:
         """Remember a request; `anchor` is where its fork's text stands, if it is sent as one."""
@@ -169,14 +180,16 @@ class Anchors:
             key = history.keys[history.end]
             who, _ = self._asked.get(key, (frozenset[int](), path))
             _keep(self._asked, key, (who | {fork}, path))
+            if not any(self._is_mine(fork, history, n) for n in history.turns(0)):
+                _keep(self._begun.setdefault(fork, {}), key, None, _BEGUN)
             if anchor is not None:
                 _keep(self._anchored, (fork + 1, anchor.key), None)
                 _keep(self._anchored, (0, anchor.key), None)
 
 
-def _keep(known: dict[K, V], key: K, value: V) -> None:
+def _keep(known: dict[K, V], key: K, value: V, room: int = _ROOM) -> None:
     """Keep the latest; the longest unused is forgotten first."""
     known.pop(key, None)
-    while len(known) >= _ROOM:
+    while len(known) >= room:
         del known[next(iter(known))]
     known[key] = value

@@ -17,7 +17,7 @@ from agentcache.usage import Usage
 
 __all__ = ["Call", "Ledger"]
 
-_EMULATED_SIGNS = ("fp_emulated", "msg_emulated_")
+_EMULATED_SIGNS = ("fp_emulated", "msg_emulated_", "resp_emulated_")
 _log = logging.getLogger("agentcache")
 
 

@@ -98,6 +98,13 @@ class Parent:
         union = union_tools(self.dialect.name, owned, tuple(self.canonical))
         return replace(self, tools=tuple(dumps(tool) for tool in union))
 
+    def retooled(self, tools: Sequence[Mapping[str, Any]]) -> "Parent":
+        """Return a parent that holds these tools as they are, whatever it knew by their names."""
+        names = {self.dialect.tool_name(tool) for tool in tools}
+        kept = (json.loads(tool) for tool in self.tools)
+        rest = [tool for tool in kept if self.dialect.tool_name(tool) not in names]
+        return replace(self, tools=tuple(dumps(tool) for tool in rest)).widened(tools)
+
     def digest(self) -> str:
         """Stable digest of the parent's blocks, frozen parameters and cache domain."""
         state = hashlib.blake2b(digest_size=12)

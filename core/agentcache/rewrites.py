@@ -18,7 +18,9 @@ class Rewrite:
     `request` is what to send; `reason` says why it is not forked, or is empty. `allowed` are the
     tools this call may use; `original` and `sent` fingerprint the request before and after;
     `headers` go with it, so that all forks land on one machine. `keys` name to the gate what it
-    shares, the shortest prefix first; `shared` are the estimated tokens of that.
+    shares, the shortest prefix first; `shared` are the estimated tokens of that. With `one_call`
+    the program asked for one tool call at most, by a parameter that would have moved the prefix:
+    whoever sends keeps the answer to its first.
     """
 
     request: Json
@@ -30,6 +32,7 @@ class Rewrite:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     keys: tuple[tuple[str, str], ...] = ()
     shared: int = 0
+    one_call: bool = False
 
 
 def own_descriptions(parent: Parent, parts: Parts) -> tuple[str, ...]:

@@ -3,9 +3,16 @@
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from agentcache.allow import allow_line, names_a_tool, restriction
+from agentcache.allow import (
+    ONE_CALL_LINE,
+    allow_line,
+    names_a_tool,
+    restriction,
+    without_one_call,
+)
 from agentcache.anchors import START, Anchor, Anchors, Follows, History, history_of
 from agentcache.blocks import Block, Cuts, Keys, Print, Printer
 from agentcache.dialects import Json, Parts
@@ -53,6 +60,7 @@ class Session:
         self._hoists = hoist
         self._announce = announce
         self._epochs = 1
+        self._used = False
         self._affinity_id = "ac-" + parent.digest()[:20]
         self._lock = threading.RLock()
         self._printer = Printer()
@@ -145,13 +153,25 @@ class Session:
         *,
         told_of_tools: bool = False,
         follows: Follows = "nothing",
+        checks_calls: bool = False,
+        late_tools: bool = False,
     ) -> "Fork":
         """Fork the parent for one agent; `tools` are the names it may ever call (None: all).
 
         `told_of_tools` says that the agent's own text offers it tools that are not on the wire.
-        `follows` says what that text stands behind: see `anchors.Follows`.
+        `follows` says what that text stands behind: see `anchors.Follows`. `checks_calls` says that
+        whoever sends keeps an answer to one tool call where `Rewrite.one_call` asks for it,
+        `late_tools` that the framework shows an agent's tools only as it calls the model.
         """
-        return Fork(self, name, tools, told_of_tools=told_of_tools, follows=follows)
+        return Fork(
+            self,
+            name,
+            tools,
+            told_of_tools=told_of_tools,
+            follows=follows,
+            checks_calls=checks_calls,
+            late_tools=late_tools,
+        )
 
     @property
     def anchors(self) -> Anchors:
@@ -224,10 +244,18 @@ class Session:
                 self._branches[path] = found
             return found
 
-    def stand(self, speaker: str, texts: Sequence[str]) -> Standing:
-        """What a conversation stands on whose program says these texts first."""
-        if self._hoists:
-            self._trunks.hear(speaker, texts, self.parent.context)
+    def stand(self, speaker: str, texts: Sequence[str], own: Sequence[str] = ()) -> Standing:
+        """What a conversation stands on whose program says these texts first.
+
+        `own` are those of them that its agent says in all its conversations.
+        """
+        said = {speaker: texts}
+        if own and self.parent.rule.matching == "breakpoint":
+            # What an agent repeats behind its own text is read only up to a mark in front of it.
+            asked = texts[len(own) :]
+            said = {speaker: own, f"{speaker}: {key_of(asked)}": asked}
+        for who, what in said.items() if self._hoists else ():
+            self._trunks.hear(who, what, self.parent.context)
         return self.branch(self._trunks.path(texts, key_of(texts)))
 
     def widen(self, agent: str, tools: Sequence[Json]) -> bool:
@@ -256,6 +284,30 @@ class Session:
             )
             return True
 
+    @property
+    def used(self) -> bool:
+        """Whether a fork was sent already."""
+        return self._used
+
+    def use(self) -> None:
+        """A fork is sent: what stands in front is written from now on."""
+        self._used = True
+
+    def offer(self, tools: Sequence[Json]) -> bool:
+        """Let tools join the union before anything is sent, when that costs nothing.
+
+        One that is known otherwise is replaced: what is sent tells more than what was foreseen.
+        Returns False if something was sent already, or if two of them have one name.
+        """
+        with self._lock:
+            if self._used:
+                return False
+            try:
+                self._replant(Standing.of(self.parent.retooled(tools), self._printer))
+            except ToolConflictError:
+                return False
+            return True
+
     def _replant(self, root: Standing) -> None:
         self._standing = root
         self._branches = {root.path: root}
@@ -266,7 +318,10 @@ class Session:
 class Fork:
     """One agent's stand on a session. `rewrite` is where its requests become forks."""
 
-    __slots__ = ("_follows", "_name", "_number", "_session", "_told", "_tools")
+    __slots__ = (
+        *("_checks_calls", "_follows", "_late_tools", "_name", "_number", "_session", "_told"),
+        "_tools",
+    )
 
     def __init__(
         self,
@@ -276,8 +331,12 @@ class Fork:
         *,
         told_of_tools: bool = False,
         follows: Follows = "nothing",
+        checks_calls: bool = False,
+        late_tools: bool = False,
     ) -> None:
         """Create through `Session.fork`."""
+        self._checks_calls = checks_calls
+        self._late_tools = late_tools
         self._follows: Follows = follows
         self._told = told_of_tools
         self._session = session
@@ -345,8 +404,9 @@ class Fork:
         talk = talk or self._talk(parts, history)
         anchor = self._anchor(talk, history, parts)
         why_not = talk.standing.why_not_with(anchor.weight)
+        parts, one_call = self._one_call(parts, anchor)
         reason = "" if try_it else talk.left
-        reason = reason or why_not or self._differs(request, blocks, strict=strict)
+        reason = reason or why_not or self._differs(request, parts, blocks, strict=strict)
         if history is not None and not try_it:
             path = talk.standing.path
             session.anchors.ask(self._number, history, path, None if reason else anchor)
@@ -357,10 +417,27 @@ class Fork:
             return Rewrite(dict(request), True, "", names, before, before, keys=keys_held)
         if not set(names) <= set(talk.standing.names):  # the union has just grown
             talk.standing = session.branch(talk.standing.path)
-        sent, headers = self._lay(name or self._name, parts, names, talk, anchor)
+        session.use()
+        lines = (ONE_CALL_LINE,) if one_call else ()
+        sent, headers = self._lay(name or self._name, parts, names, talk, anchor, lines)
         after = session.prints(session.blocks(sent, keys, talk.standing.lead))
         shared = talk.standing.tokens + anchor.weight
-        return Rewrite(sent, True, "", names, before, after, headers, keys_held, shared)
+        return Rewrite(sent, True, "", names, before, after, headers, keys_held, shared, one_call)
+
+    def _one_call(self, parts: Parts, anchor: Anchor) -> tuple[Parts, bool]:
+        """The parts without the parameter that asks for one tool call at most, if it had one.
+
+        Only where that parameter would move the prefix, and somebody else sees to it.
+        """
+        parent = self._session.parent
+        held = dict(parent.params).get("parallel_tool_calls") is not None
+        if not self._checks_calls or held:
+            return parts, False
+        in_messages = parent.dialect.context_in == "system"
+        if in_messages and not anchor.at:
+            return parts, False
+        rest = without_one_call(parts.rest)
+        return replace(parts, rest=rest), rest != parts.rest
 
     def _history(self, parts: Parts, blocks: Sequence[Block]) -> History | None:
         """What has been said, where this fork's own text may stand behind it."""
@@ -378,9 +455,9 @@ class Fork:
         def stand() -> tuple[Standing, str]:
             shared = session.anchors.path(self._number, history)
             if shared is None:
-                return session.stand(self._name, said), session.left
+                return session.stand(self._name, said, parts.system), session.left
             known = session.stand(self._name, parts.system)
-            carried = not shared or set(shared) <= set(known.path)
+            carried = all(any(text in mine for mine in said) for text in shared)
             return session.branch(shared) if carried else known, session.left
 
         return session.talks.of(self._number, said, length, stand)
@@ -393,15 +470,23 @@ class Fork:
         return session.anchors.place(self._number, history, self._follows, own)
 
     def _lay(
-        self, agent: str, parts: Parts, names: tuple[str, ...], talk: Talk, anchor: Anchor
+        self,
+        agent: str,
+        parts: Parts,
+        names: tuple[str, ...],
+        talk: Talk,
+        anchor: Anchor,
+        more: tuple[str, ...],
     ) -> tuple[Json, dict[str, str]]:
         listed = talk.lists(self._tools, names)
         parent, union = talk.standing.parent, talk.standing.names
         rule, wire, loops = parent.rule, parent.dialect, bool(listed)
         allowed = allow_line(listed, union) if listed or not self._told else ""
-        lines = (*own_descriptions(parent, parts), allowed)
+        lines = (*own_descriptions(parent, parts), allowed, *more)
         asked = parts.rest.get("tool_choice")
-        rest = {**parts.rest, **restriction(wire, rule, names, union, asked)}
+        # Where shared context stands in `system`, tool_choice invalidates all messages.
+        told = anchor.at and wire.context_in == "system"
+        rest = {**parts.rest, **({} if told else restriction(wire, rule, names, union, asked))}
         rest, headers = fork_params(parent, rest, self._session.affinity_id, loops=loops)
         laid = Parts(parts.system, parts.messages, parts.tools, rest)
         own = (lift(t, parent.context) for t in parts.system if t != parent.system)
@@ -409,12 +494,14 @@ class Fork:
         mark = parent.mark
         return lay(wire, rule, talk.standing.laid, laid, tail, mark=mark, loops=loops), headers
 
-    def _differs(self, request: Mapping[str, Any], blocks: Sequence[Block], *, strict: bool) -> str:
+    def _differs(
+        self, request: Mapping[str, Any], parts: Parts, blocks: Sequence[Block], *, strict: bool
+    ) -> str:
         """What the parent froze otherwise, with the cure; empty if nothing."""
         parent = self._session.parent
         reason = (
             in_marks(parent, self._name, blocks)
-            or in_params(parent, self._name, request)
+            or in_params(parent, self._name, parts.rest)
             or self._differs_in_tools(request, blocks)
         )
         if reason and strict:
@@ -428,6 +515,8 @@ class Fork:
         sent = [(name_of(tool), tool, text) for tool, text in zip(tools, texts, strict=True)]
         odd = [n for n, (name, _, text) in enumerate(sent) if not standing.holds(name, text)]
         unknown = [sent[n][1] for n in odd if sent[n][0] not in standing.names]
+        if odd and self._late_tools and session.offer([tool for _, tool, _ in sent]):
+            return ""
         if unknown and names_a_tool(request.get("tool_choice")):
             return "structured_output: a tool that is forced once does not widen the union"
         if not odd or (len(unknown) == len(odd) and session.widen(self._name, unknown)):

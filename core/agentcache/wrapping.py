@@ -50,7 +50,8 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
     Wrapping twice changes nothing.
 
     Args:
-        x: An object of a framework that has an adapter, such as a `crewai.Crew`.
+        x: An object of a framework that has an adapter, such as a `crewai.Crew`. Where the adapter
+            takes several, a list of them shares one parent.
         system: Shared system text; a neutral sentence by default. Each agent keeps its own text,
             verbatim, in its own tail.
         context: Texts that all agents share, such as a brief. Where a program carries one of them
@@ -182,6 +183,11 @@ def _attached(x: object) -> Sequence[Attachment]:
 
 def _adapter_for(x: object) -> Adapter:
     known = {e.name: e.value for e in entry_points(group=GROUP)}
+    if isinstance(x, list | tuple) and x:
+        every = cast("Sequence[object]", x)
+        first, *others = (_adapter_for(one) for one in every)
+        if all(other is first for other in others):
+            return first
     for cls in type(x).__mro__:
         package = cls.__module__.partition(".")[0]
         if package in known:

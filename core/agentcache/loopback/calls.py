@@ -24,7 +24,11 @@ _TENANT = ("authorization", "x-api-key", "api-key", "openai-organization", "open
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request; `route` is its path without `/v1`, `domain` whose cache it may read."""
+    """One request.
+
+    `route` is its path without `/v1`, `domain` whose cache it may read, `betas` what its
+    `anthropic-beta` header names.
+    """
 
     number: int
     route: str
@@ -34,6 +38,7 @@ class Call:
     family: Family
     stream: bool
     domain: str
+    betas: frozenset[str] = frozenset()
 
     @property
     def id(self) -> str:
@@ -100,6 +105,7 @@ def arrived(number: int, path: str, headers: Mapping[str, str], raw: bytes) -> t
         family=family_of(model),
         stream=bool(body.get("stream")),
         domain=dumps([tenant, model, body.get("cache_salt"), body.get("extra_key")]),
+        betas=frozenset(map(str.strip, headers.get("anthropic-beta", "").split(","))),
     )
     logged = Logged(
         id=call.id,

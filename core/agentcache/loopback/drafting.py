@@ -8,7 +8,17 @@ from agentcache.loopback.prompt import Block, Boundary, Section, write
 from agentcache.loopback.tokens import Token, Tokenizer
 from agentcache.loopback.wire import Refusal, digest, dumps, mapping, same_json
 
-__all__ = ["Draft", "Piece", "anthropic_ttl", "endings", "media", "openai_ttl", "spell", "tools"]
+__all__ = [
+    "MARKS",
+    "Draft",
+    "Piece",
+    "anthropic_ttl",
+    "endings",
+    "media",
+    "openai_ttl",
+    "spell",
+    "tools",
+]
 
 MARKS = ("cache_control", "prompt_cache_breakpoint")
 _MEDIA_TOKENS = 256

@@ -4,7 +4,7 @@ import re
 
 from agentcache.loopback.values import Family
 
-__all__ = ["FAMILIES", "family_of", "min_tokens_of"]
+__all__ = ["FAMILIES", "family_of", "min_tokens_of", "takes_system_messages"]
 
 FAMILIES: dict[Family, str] = {
     "openai-prefix": "gpt-4* to gpt-5.5, o-series: longest prefix in 128s from 1,024",
@@ -22,6 +22,9 @@ _CLAUDE_MINIMUM = (
     (2048, r"opus-4-7|haiku-3-5|3-5-haiku|mythos-preview"),
     (512, r"(?:fable|mythos)-5|(?:opus|sonnet|haiku)-5-5|opus-5"),
 )
+
+# Not sonnet-5-5; a date may follow the version.
+_NO_SYSTEM_MESSAGES = re.compile(r"sonnet-5(?!\d|[-.]\d(?!\d))")
 
 
 def family_of(model: str) -> Family:
@@ -47,3 +50,8 @@ def min_tokens_of(model: str, family: Family) -> int:
     if family != "anthropic":
         return 1024
     return next((least for least, names in _CLAUDE_MINIMUM if re.search(names, model)), 1024)
+
+
+def takes_system_messages(model: str) -> bool:
+    """Return whether this model accepts system messages among the messages of a request."""
+    return _NO_SYSTEM_MESSAGES.search(model) is None

@@ -6,6 +6,7 @@ from typing import Any
 from agentcache.loopback.drafting import Draft, Piece, anthropic_ttl, media, spell, tools
 from agentcache.loopback.prompt import Block, Prompt, marked, seal
 from agentcache.loopback.tokens import Tokenizer
+from agentcache.loopback.tool_changes import expanded_messages
 from agentcache.loopback.values import Family
 from agentcache.loopback.wire import Refusal, dumps, entries, mapping, same_json
 
@@ -30,8 +31,8 @@ def messages_prompt(
     blocks += _seal("system", _system_settings(body))
     blocks += _system(body, tokenize)
     blocks += _seal("messages", _message_settings(body))
-    for index, message in enumerate(entries(body["messages"])):
-        draft = _draft(mapping(message), f"messages.{index}")
+    for index, message in enumerate(expanded_messages(body)):
+        draft = _draft(message, f"messages.{index}")
         blocks += spell("messages", draft, tokenize, None, "")
     blocks = _with_automatic(blocks, body)
     _refuse_bad_marks(blocks)

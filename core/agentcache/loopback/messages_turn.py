@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from agentcache.loopback.tool_changes import offered_tools
 from agentcache.loopback.values import Said, Tool, ToolResult, Turn
 from agentcache.loopback.wire import Refusal, entries, mapping, text_in
 
@@ -23,9 +24,7 @@ def messages_turn(body: dict[str, Any], model: str) -> Turn:
                 results = []
             said.append(each)
     offered = tuple(
-        Tool(str(tool["name"]), mapping(tool.get("input_schema")))
-        for tool in map(mapping, entries(body.get("tools")))
-        if tool.get("name")
+        Tool(str(tool["name"]), mapping(tool.get("input_schema"))) for tool in offered_tools(body)
     )
     names = tuple(tool.name for tool in offered)
     choice = mapping(body.get("tool_choice"))

@@ -96,11 +96,11 @@ def params(
     return [write("params", f"<|params|>{dumps(shown)}", tokenize)] if shown else []
 
 
-def refuse_tool_marks(offered: object, chosen: Options) -> list[float | None]:
+def refuse_tool_marks(offered: object, chosen: Options, where: str = "tools") -> list[float | None]:
     """Return the marks on tools: OpenAI takes none, a Claude model behind a gateway does."""
     found: list[float | None] = []
     for index, tool in enumerate(entries(offered)):
         if chosen.family in ("openai-prefix", "openai-breakpoint"):
-            refuse_mark(tool, f"tools[{index}]")
-        found.append(mark_ttl(mapping(tool), chosen, f"tools[{index}]", allowed=False))
+            refuse_mark(tool, f"{where}[{index}]")
+        found.append(mark_ttl(mapping(tool), chosen, f"{where}[{index}]", allowed=False))
     return found

@@ -25,6 +25,7 @@ from agentcache.loopback.reply import Reply
 from agentcache.loopback.responses_reply import responses_body, responses_events
 from agentcache.loopback.responses_request import input_items, responses_prompt
 from agentcache.loopback.responses_turn import responses_turn
+from agentcache.loopback.system_messages import refuse_bad_systems
 from agentcache.loopback.tokens import Tokenizer
 from agentcache.loopback.values import Answer, Api, Family, Latency, Script, Turn
 from agentcache.loopback.wire import Refusal, dumps, entries
@@ -174,6 +175,8 @@ class Provider:
             raise Refusal("We could not parse the JSON body of your request.")
         if not call.model:
             raise Refusal("you must provide a model parameter", param="model")
+        if api == "anthropic.messages":
+            refuse_bad_systems(call.body, call.model, call.betas)
         least = min_tokens_of(call.model, call.family)
         return _VOICES[api].prompt(call.body, call.family, least, self._tokenizer)
 

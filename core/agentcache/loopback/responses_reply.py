@@ -74,7 +74,7 @@ def _envelope(reply: Reply, status: str) -> dict[str, Any]:
     body = reply.body
     echoed = {key: body.get(key) for key in _ECHOED}
     return {
-        "id": f"resp_{reply.number:06d}",
+        "id": f"resp_emulated_{reply.number:06d}",
         "object": "response",
         "created_at": reply.created,
         "status": status,

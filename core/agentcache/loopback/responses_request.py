@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agentcache.loopback.drafting import Draft, Piece, endings, media, spell, tools
+from agentcache.loopback.drafting import MARKS, Draft, Piece, endings, media, spell, tools
 from agentcache.loopback.openai_options import (
     Options,
     mark_ttl,
@@ -80,6 +80,8 @@ def _draft(item: dict[str, Any], chosen: Options, where: str) -> Draft:
         pieces = _pieces(item.get("output"), chosen, f"{where}.output", allowed=True)
         return Draft("tool", f"<|result {item.get('call_id')}|>", pieces)
     refuse_mark(item, where)
+    if kind == "additional_tools":
+        return Draft("other", "<|additional_tools|>", _added(item, chosen, where))
     shown = same_json(item, ("id", "status"))
     return Draft("other", f"<|{kind}|>", (Piece(shown),))
 
@@ -93,6 +95,21 @@ def _pieces(content: object, chosen: Options, where: str, *, allowed: bool) -> t
         plain = part.get("type") not in _MEDIA
         found.append(Piece(text_in([part]), ttl_s) if plain else media(part, ttl_s))
     return tuple(found)
+
+
+def _added(item: dict[str, Any], chosen: Options, where: str) -> tuple[Piece, ...]:
+    """Write tools as pieces of the item that adds them; deferred ones stay outside."""
+    for name, kind in (("role", str), ("tools", list)):
+        if not isinstance(item.get(name), kind):
+            raise Refusal(f"Missing required parameter: '{where}.{name}'.", param=f"{where}.{name}")
+    if item["role"] != "developer":
+        raise Refusal(
+            f"Invalid value: '{item['role']}'. Supported values are: 'developer'.",
+            param=f"{where}.role",
+        )
+    refuse_tool_marks(item["tools"], chosen, f"{where}.tools")
+    shown = (tool for tool in entries(item["tools"]) if not mapping(tool).get("defer_loading"))
+    return tuple(Piece("<|tool|>" + same_json(tool, MARKS)) for tool in shown)
 
 
 def output_schema(body: dict[str, Any]) -> dict[str, Any] | None:

@@ -50,7 +50,8 @@ def _tools(body: dict[str, Any]) -> list[Tool]:
         *(t for item in added for t in entries(item.get("tools"))),
     ]
     functions = [mapping(tool) for tool in offered if mapping(tool).get("type") == "function"]
-    return [Tool(str(each["name"]), mapping(each.get("parameters"))) for each in functions]
+    named = {str(each["name"]): each for each in functions if each.get("name")}
+    return [Tool(name, mapping(each.get("parameters"))) for name, each in named.items()]
 
 
 def _latest_schema(body: dict[str, Any]) -> dict[str, Any] | None:

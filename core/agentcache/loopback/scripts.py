@@ -13,6 +13,7 @@ from agentcache.loopback.wire import dumps
 __all__ = ["agent", "by_text", "echo", "scripted"]
 
 _ONLY: Final = re.compile(r"You may call only these tools: ([^.]*)\.")
+_NONE: Final = "You have no tools in this conversation."
 
 
 def echo(turn: Turn) -> Answer:
@@ -24,8 +25,8 @@ def agent(turn: Turn) -> Answer:
     """Call the first tool it may once, with minimal arguments, then give a final text.
 
     As a good model does, it keeps to the tools that its prompt lists ("You may call only these
-    tools: `a`, `b`."), in that order. A user text right after a tool result (as CrewAI appends)
-    belongs to the same loop.
+    tools: `a`, `b`." or that it has none), in that order. A user text right after a tool result (as
+    CrewAI appends) belongs to the same loop.
     """
     mine = _listed_tools(turn)
     if mine and not turn.tool_results and turn.forced_tool is None:
@@ -40,7 +41,10 @@ def agent(turn: Turn) -> Answer:
 
 
 def _listed_tools(turn: Turn) -> Sequence[str]:
-    told = _ONLY.findall("\n".join(said.text for said in turn.texts))
+    whole = "\n".join(said.text for said in turn.texts)
+    told = _ONLY.findall(whole)
+    if not told and _NONE in whole:
+        return ()
     if not told:
         return turn.callable_tools
     return [n for n in re.findall(r"`([^`]+)`", told[-1]) if n in turn.callable_tools]
@@ -49,7 +53,8 @@ def _listed_tools(turn: Turn) -> Sequence[str]:
 def _required(turn: Turn) -> Answer | None:
     """Answer what the request leaves no choice about."""
     if turn.forced_tool is not None and turn.callable_tools:
-        return Answer(tool_calls=(_call(turn, turn.forced_tool or turn.callable_tools[0]),))
+        any_of = _listed_tools(turn) or turn.callable_tools
+        return Answer(tool_calls=(_call(turn, turn.forced_tool or any_of[0]),))
     if turn.response_schema is not None:
         return Answer(dumps(instance(turn.response_schema)))
     return None

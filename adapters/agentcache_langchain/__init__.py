@@ -1,0 +1,17 @@
+"""LangChain and LangGraph: every chat model call of a program becomes a fork of one prefix.
+
+`agentcache.wrap` finds this module by its entry point. Works with langchain-core >= 0.3.49, < 2.
+"""
+
+try:
+    import langchain_core as _langchain_core
+except ImportError as error:
+    from agentcache.errors import MissingExtraError
+
+    raise MissingExtraError("langchain_core", "langchain") from error
+
+from agentcache_langchain.wrapping import attachments, unwrap, wrap
+
+del _langchain_core
+
+__all__ = ["attachments", "unwrap", "wrap"]

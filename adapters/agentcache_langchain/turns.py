@@ -1,0 +1,253 @@
+"""A turn: one call in flight, from who speaks to the line in the ledger."""
+
+import hashlib
+import threading
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+
+from agentcache.anchors import Follows
+from agentcache.attach import Attachment, Flight
+from agentcache.dialects.base import is_json
+from agentcache.sessions import Fork, Session
+from agentcache_langchain.answers import FirstCall, Tally, foreign_calls, guarded
+from agentcache_langchain.plain import Plain
+from agentcache_langchain.wires import Wire, beside, name_of, payload_of
+
+__all__ = ["Alone", "Stand", "Turn", "during", "sending", "turn_of", "turn_to"]
+
+_GENERIC: Final = ("agent", "model", "call_model", "llm", "model_request", "__start__", "")
+_VOICES: Final = 64
+
+
+class Alone:
+    """Whether one voice only has been heard: it shares with nobody, and is left as it is."""
+
+    def __init__(self, *, alone: bool) -> None:
+        """Hear nobody yet; with `alone` False it does not matter."""
+        self._one: object = None
+        self._alone = alone
+
+    def hears(self, voice: object) -> bool:
+        """Whether this voice, a system text with its tools, is still the only one."""
+        if self._alone and self._one is None:
+            self._one = voice
+        self._alone = self._alone and self._one == voice
+        return self._alone
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class Stand:
+    """What a forked model knows: the model it copies, its session, and how its class speaks.
+
+    `label` is the agent's name, where the model is held by one agent only. `tools` are the names it
+    may call, in its order; None where any agent may use this model. `follows` says whether its
+    agents are known to talk in one history.
+    """
+
+    original: BaseChatModel
+    session: Session
+    attachment: Attachment
+    wire: Wire
+    alone: Alone
+    label: str = ""
+    tools: tuple[str, ...] | None = None
+    follows: Follows = "found"
+    forks: dict[str, Fork] = field(default_factory=dict[str, Fork])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __deepcopy__(self, memo: object) -> "Stand":
+        """A copied model stands where the first one does."""
+        return self
+
+    def fork(self, name: str) -> Fork:
+        """The fork of the agent of this name."""
+        with self.lock:
+            found = self.forks.get(name)
+            if found is None:
+                while len(self.forks) >= _VOICES:
+                    del self.forks[next(iter(self.forks))]
+                found = self.session.fork(
+                    name, self.tools, follows=self.follows, checks_calls=True, late_tools=True
+                )
+                self.forks[name] = found
+            return found
+
+
+@dataclass(slots=True)
+class Turn:
+    """One call in flight: `before` is its request as the program made it."""
+
+    owner: int
+    stand: Stand
+    flight: Flight
+    before: dict[str, Any]
+    plain: Plain | None
+    tally: Tally
+    first: FirstCall = field(default_factory=FirstCall)
+
+    @property
+    def keys(self) -> tuple[tuple[str, str], ...]:
+        """What the call shares, to the gate."""
+        rewrite = self.flight.rewrite
+        return rewrite.keys if rewrite is not None and rewrite.forked else ()
+
+    def given(
+        self, messages: list[BaseMessage], kwargs: dict[str, Any]
+    ) -> tuple[list[BaseMessage], dict[str, Any]]:
+        """What the class's own method gets: a fork already, where it is written in messages."""
+        rewrite = self.flight.rewrite
+        if self.plain is None or rewrite is None or not rewrite.forked:
+            return messages, kwargs
+        return self.plain.back(rewrite.request, kwargs)
+
+    def written(self, params: dict[str, Any]) -> dict[str, Any]:
+        """The request that the class made, as it goes out."""
+        rewrite = self.flight.rewrite
+        if rewrite is None or not rewrite.forked:
+            return params
+        sent: dict[str, Any] = beside(rewrite.request, self.before, params)
+        if not rewrite.headers:
+            return sent
+        own: dict[str, str] = sent.get("extra_headers") or {}
+        return {**sent, "extra_headers": {**rewrite.headers, **own}}
+
+    def foreign(self, message: BaseMessage) -> tuple[str, ...]:
+        """Another agent's tools that an answer, or a piece of one, calls."""
+        rewrite = self.flight.rewrite
+        if rewrite is None or not rewrite.forked or not self.stand.attachment.options.guard:
+            return ()
+        return foreign_calls(message, rewrite.allowed)
+
+    def guard(self, message: BaseMessage) -> None:
+        """Keep an answer, or a piece of one, from calling another agent's tool."""
+        rewrite = self.flight.rewrite
+        if rewrite is None or not rewrite.forked:
+            return
+        guarded(message, self.foreign(message), rewrite.allowed)
+        if rewrite.one_call:
+            self.first.keep(message)
+
+    def again(self, messages: Sequence[BaseMessage]) -> "Turn | None":
+        """The same call with every tool forbidden on the wire; None if that would not help.
+
+        For an agent without tools whose model calls one: its framework has nobody to refuse it.
+        It is not forbidden from the start where that costs the shared history.
+        """
+        rewrite = self.flight.rewrite
+        if rewrite is None or rewrite.allowed or not any(map(self.foreign, messages)):
+            return None
+        forbidden = self.stand.session.parent.dialect.allow(())
+        request = {**rewrite.request, **forbidden}
+        if request == rewrite.request:
+            return None
+        flight = Flight(self.stand.attachment, self.stand.session, self.flight.agent)
+        flight.rewrite = replace(rewrite, request=request, keys=())
+        tally = Tally(cumulative=self.tally.cumulative)
+        return replace(self, flight=flight, tally=tally)
+
+
+_turn: ContextVar[Turn | None] = ContextVar("agentcache_langchain_turn", default=None)
+
+
+def turn_of(model: object) -> Turn | None:
+    """The turn this very model is in, if it is in one."""
+    turn = _turn.get()
+    return turn if turn is not None and turn.owner == id(model) else None
+
+
+@contextmanager
+def during(turn: Turn) -> Generator[None]:
+    """Make the turn visible where the class writes its request."""
+    token = _turn.set(turn)
+    try:
+        yield
+    finally:
+        _turn.reset(token)
+
+
+@contextmanager
+def sending(turn: Turn, held: Any) -> Generator[Turn]:
+    """Record the call when it ends, however it ends."""
+    flight = turn.flight
+    flight.held, flight.started_s = held, time.monotonic()
+    held.writes = flight.forked
+    error = ""
+    try:
+        yield turn
+    except GeneratorExit:
+        error = "closed"
+        raise
+    except BaseException as failure:
+        error = type(failure).__name__
+        raise
+    finally:
+        flight.usage = turn.tally.usage
+        turn.stand.attachment.ledger.answered(*turn.tally.signs)
+        flight.land(error)
+
+
+def turn_to(
+    stand: Stand, model: Any, messages: list[BaseMessage], stop: Any, run: Any, kwargs: Any
+) -> Turn:
+    """Write the request of a call as a fork, before anything is sent."""
+    plain = None if stand.wire.native else Plain(name_of(model), messages)
+    before = plain.body(kwargs) if plain else payload_of(model, messages, kwargs, stop)
+    name = stand.label or _name_of(run) or _digest(before, stand)
+    flight = Flight(stand.attachment, stand.session, name)
+    tally = Tally(cumulative=stand.wire.dialect == "anthropic.messages")
+    turn = Turn(id(model), stand, flight, before, plain, tally)
+    fork = stand.fork(name)
+    side = _side_call(stand, before, plain)
+    strict = stand.attachment.options.strict
+    flight.rewrite = fork.rewrite(before, name=name, side_call=side, strict=strict)
+    return turn
+
+
+def _side_call(stand: Stand, before: Mapping[str, Any], plain: Plain | None) -> str:
+    """Why this request is no agent's own conversation, or cannot be read; empty if it is."""
+    wire = stand.session.parent.dialect
+    if wire.messages_key not in before:
+        return f"other_api: {stand.wire.dialect} was expected. Wrap a model that keeps to one API"
+    for key in ("previous_response_id", "conversation"):
+        if before.get(key):
+            return f"chained: {key} continues a response on the server"
+    if before.get("response_format") is not None or before.get("text_format") is not None:
+        return "structured_output: its schema renders in front of everything that is shared"
+    if plain is not None and not plain.readable(before):
+        return "own_tools: this model class writes its tools in a form of its own"
+    if stand.alone.hears(_voice(stand, before)):
+        return "alone: one agent talks here; it shares with nobody until another one does"
+    return ""
+
+
+def _voice(stand: Stand, before: Mapping[str, Any]) -> object:
+    wire = stand.session.parent.dialect
+    tools = [wire.tool_name(t) for t in wire.tools_of(before) if is_json(t)]
+    return (wire.split(before).system, tuple(tools))
+
+
+def _name_of(run: Any) -> str:
+    """The agent's name, as LangGraph tells it in a run's metadata; empty if it does not."""
+    metadata: Any = getattr(run, "metadata", None)
+    said: Mapping[str, Any] = metadata if is_json(metadata) else {}
+    space = str(said.get("langgraph_checkpoint_ns") or said.get("checkpoint_ns") or "")
+    path = [piece.partition(":")[0] for piece in space.split("|")]
+    names = [str(said.get("lc_agent_name") or ""), *reversed(path)]
+    names.append(str(said.get("langgraph_node") or ""))
+    return next((name for name in names if name not in _GENERIC), "")
+
+
+def _digest(before: Mapping[str, Any], stand: Stand) -> str:
+    """A name by what the agent is told; the same in every process."""
+    system: Sequence[str] = stand.session.parent.dialect.split(before).system
+    if not system:
+        return "agent"
+    told = "\n".join(system).encode("utf-8", "surrogatepass")
+    return f"agent {hashlib.blake2b(told, digest_size=3).hexdigest()}"
