@@ -3,8 +3,7 @@
 import logging
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,45 +24,18 @@ except ImportError as _error:
 
     raise MissingExtraError("crewai", "crewai") from _error
 
+from agentcache.demo import office  # noqa: E402
 from agentcache.demo.scenario import Endpoint  # noqa: E402
 
 __all__ = ["build", "run", "tool_calls"]
 
 logging.getLogger("crewai.llms.base_llm").setLevel(logging.ERROR)  # its guess at token counts
 
-tool_calls: Final[Sequence[tuple[str, Mapping[str, Any]]]] = (
-    ("search_records", {"query": "turnaround"}),
-    ("break_even_months", {"price": 39, "cost": 31}),
-    ("check_sections", {"text": "(s3) (s5)"}),
-)
+tool_calls: Final = office.tool_calls
 
-_RECORDS: Final = {
-    "turnaround": "Median turnaround h: Utrecht 37, Rotterdam 41, Hamburg 48, Antwerp 52 (s3).",
-    "parts": "Waiting: motor controller 11 days, torque sensor 9, battery board 14 (s3).",
-    "price": "Promise 39, All in 64, Pool 33 euros a bike and month (s5).",
-}
-
-
-@tool
-def search_records(query: str) -> str:
-    """Search the workshop records and interviews for one word."""
-    with suppress(StopIteration):
-        return next(text for word, text in _RECORDS.items() if word in query.lower())
-    return f"No record mentions {query!r}. Words that do: {', '.join(_RECORDS)}."
-
-
-@tool
-def break_even_months(price: float, cost: float) -> str:
-    """Months until winning a fleet (1,150 euros) is earned back, for a fleet of forty bikes."""
-    margin = (price - cost) * 40
-    return "never" if margin <= 0 else f"{1150 / margin:.1f} months"
-
-
-@tool
-def check_sections(text: str) -> str:
-    """Check that a text quotes sections of the brief, such as (s3)."""
-    found = [f"s{n}" for n in range(1, 9) if f"(s{n})" in text]
-    return f"quoted: {', '.join(found) or 'none'}"
+_search_records = tool(office.search_records)
+_break_even_months = tool(office.break_even_months)
+_check_sections = tool(office.check_sections)
 
 
 def build(endpoint: Endpoint, brief: str, *, parallel: bool) -> Crew:
@@ -73,14 +45,14 @@ def build(endpoint: Endpoint, brief: str, *, parallel: bool) -> Crew:
         role="Market researcher",
         goal="Find what fleets need and what the records support",
         backstory="You spent ten years in field interviews and trust records over opinions.",
-        tools=[search_records],
+        tools=[_search_records],
         llm=llm,
     )
     analyst = Agent(
         role="Pricing analyst",
         goal="Show which price breaks even and when",
         backstory="You were a controller in a repair chain. You never round in your own favour.",
-        tools=[break_even_months],
+        tools=[_break_even_months],
         llm=llm,
     )
     writer = Agent(
@@ -93,7 +65,7 @@ def build(endpoint: Endpoint, brief: str, *, parallel: bool) -> Crew:
         role="Reviewer",
         goal="Find every claim that the brief does not support",
         backstory="You have killed three launches and regret none of them.",
-        tools=[check_sections],
+        tools=[_check_sections],
         llm=llm,
     )
     research = _task(brief, "List what fleets need, with records.", researcher, parallel=parallel)

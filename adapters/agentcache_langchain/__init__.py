@@ -8,7 +8,7 @@ try:
 except ImportError as error:
     from agentcache.errors import MissingExtraError
 
-    raise MissingExtraError("langchain_core", "langchain") from error
+    raise MissingExtraError("langchain", "langchain_core") from error
 
 from agentcache_langchain.wrapping import attachments, unwrap, wrap
 

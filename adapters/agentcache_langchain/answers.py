@@ -10,7 +10,7 @@ from agentcache.allow import foreign_tools, refusal_text
 from agentcache.dialects.base import is_json, is_list
 from agentcache.usage import Usage
 
-__all__ = ["FirstCall", "Tally", "foreign_calls", "guarded"]
+__all__ = ["FirstCall", "Tally", "as_text", "foreign_calls", "guarded"]
 
 _CALLS: Final = ("tool_use", "tool_call", "tool_call_chunk", "function_call", "custom_tool_call")
 _COUNTS: Final = ("prompt_tokens", "input_tokens")
@@ -77,6 +77,13 @@ def _joined(a: dict[str, Any], b: dict[str, Any], by: Callable[[int, int], int])
         elif isinstance(value, int):
             out[key] = by(out[key], value) if isinstance(out.get(key), int) else value
     return out
+
+
+def as_text(message: BaseMessage) -> None:
+    """Give an answer that is text alone as a text: Chat Completions has no blocks."""
+    content: Any = message.content
+    if is_list(content) and all(is_json(b) and b.get("type") == "text" for b in content):
+        message.content = "".join(str(block.get("text") or "") for block in content)
 
 
 def foreign_calls(message: BaseMessage, allowed: Sequence[str]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
 from agentcache.allow import names_a_tool
-from agentcache_langchain.turns import Stand, Turn, during, sending, turn_of, turn_to
+from agentcache_langchain.turns import Stand, Turn, during, is_moved, sending, turn_of, turn_to
 
 __all__ = ["forked_copy", "stand_of", "streams_silently"]
 
@@ -32,6 +32,11 @@ class ForkMixin:
         made: dict[str, Any] = inner._get_request_payload(input_, stop=stop, **kwargs)
         turn = turn_of(self)
         return made if turn is None else turn.written(made)
+
+    def _use_responses_api(self, payload: Any) -> bool:
+        """All forks of one parent speak one API, with tools or without."""
+        inner: Any = super()
+        return is_moved(self) or bool(inner._use_responses_api(payload))
 
     def _generate(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
@@ -113,15 +118,19 @@ class StreamMixin:
     ) -> Iterator[Any]:
         """Stream one call as a fork."""
         inner: Any = super()
-        if turn_of(self) is not None:
-            yield from inner._stream(messages, stop, run_manager, **kwargs)
+        outer = turn_of(self)
+        if outer is not None:  # within `_generate`, or the asynchronous twin
+            for piece in inner._stream(messages, stop, run_manager, **kwargs):
+                outer.flight.event()
+                yield piece
             return
         turn = turn_to(self._agentcache, self, messages, stop, run_manager, kwargs)
         again: Turn | None = turn
         while again is not None:
             turn, again = again, None
             said, given = turn.given(messages, kwargs)
-            source = inner._stream(said, stop, run_manager, **given)
+            with during(turn):  # some classes choose their API here
+                source = inner._stream(said, stop, run_manager, **given)
             with turn.flight.enter(turn.keys) as held, sending(turn, held), closing(source):
                 while (piece := _next(turn, source)) is not None:
                     again = turn.again([piece.message])
@@ -135,8 +144,10 @@ class StreamMixin:
     ) -> AsyncIterator[Any]:
         """Async twin of `_stream`."""
         inner: Any = super()
-        if turn_of(self) is not None:
+        outer = turn_of(self)
+        if outer is not None:
             async for piece in inner._astream(messages, stop, run_manager, **kwargs):
+                outer.flight.event()
                 yield piece
             return
         turn = turn_to(self._agentcache, self, messages, stop, run_manager, kwargs)
@@ -144,7 +155,8 @@ class StreamMixin:
         while again is not None:
             turn, again = again, None
             said, given = turn.given(messages, kwargs)
-            source = inner._astream(said, stop, run_manager, **given)
+            with during(turn):
+                source = inner._astream(said, stop, run_manager, **given)
             async with turn.flight.aenter(turn.keys) as held, aclosing(source):
                 with sending(turn, held):
                     while (piece := await _anext(turn, source)) is not None:

@@ -16,14 +16,21 @@ from agentcache.anchors import Follows
 from agentcache.attach import Attachment, Flight
 from agentcache.dialects.base import is_json
 from agentcache.sessions import Fork, Session
-from agentcache_langchain.answers import FirstCall, Tally, foreign_calls, guarded
+from agentcache_langchain.answers import FirstCall, Tally, as_text, foreign_calls, guarded
 from agentcache_langchain.plain import Plain
 from agentcache_langchain.wires import Wire, beside, name_of, payload_of
 
-__all__ = ["Alone", "Stand", "Turn", "during", "sending", "turn_of", "turn_to"]
+__all__ = ["Alone", "Stand", "Turn", "during", "is_moved", "sending", "turn_of", "turn_to"]
 
 _GENERIC: Final = ("agent", "model", "call_model", "llm", "model_request", "__start__", "")
 _VOICES: Final = 64
+_BOTH_APIS: Final = frozenset(
+    {"model", "messages", "stream", "stream_options", "temperature", "top_p", "service_tier"}
+    | {"max_tokens", "max_completion_tokens", "reasoning_effort", "verbosity", "store"}
+    | {"metadata", "user", "safety_identifier", "prompt_cache_key", "tools", "tool_choice"}
+)
+"""Parameters of Chat Completions that LangChain hands on to Responses as well."""
+_BETA: Final = "anthropic-beta"
 
 
 class Alone:
@@ -82,7 +89,10 @@ class Stand:
 
 @dataclass(slots=True)
 class Turn:
-    """One call in flight: `before` is its request as the program made it."""
+    """One call in flight: `before` is its request as the program made it.
+
+    `moved` says that the class would have sent it to OpenAI's other API.
+    """
 
     owner: int
     stand: Stand
@@ -91,6 +101,7 @@ class Turn:
     plain: Plain | None
     tally: Tally
     first: FirstCall = field(default_factory=FirstCall)
+    moved: bool = False
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
@@ -116,7 +127,11 @@ class Turn:
         if not rewrite.headers:
             return sent
         own: dict[str, str] = sent.get("extra_headers") or {}
-        return {**sent, "extra_headers": {**rewrite.headers, **own}}
+        headers = {**rewrite.headers, **own}
+        if _BETA in rewrite.headers:  # a header of one call replaces the client's list
+            asked = (rewrite.headers[_BETA], own.get(_BETA), *(sent.get("betas") or ()))
+            headers[_BETA] = ",".join(dict.fromkeys(filter(None, asked)))
+        return {**sent, "extra_headers": headers}
 
     def foreign(self, message: BaseMessage) -> tuple[str, ...]:
         """Another agent's tools that an answer, or a piece of one, calls."""
@@ -131,6 +146,8 @@ class Turn:
         if rewrite is None or not rewrite.forked:
             return
         guarded(message, self.foreign(message), rewrite.allowed)
+        if self.moved:
+            as_text(message)
         if rewrite.one_call:
             self.first.keep(message)
 
@@ -154,6 +171,25 @@ class Turn:
 
 
 _turn: ContextVar[Turn | None] = ContextVar("agentcache_langchain_turn", default=None)
+
+
+_moving: ContextVar[int] = ContextVar("agentcache_langchain_moving", default=0)
+
+
+@contextmanager
+def moving(model: object) -> Generator[None]:
+    """Have the class write its request for OpenAI's Responses, whatever it would choose."""
+    token = _moving.set(id(model))
+    try:
+        yield
+    finally:
+        _moving.reset(token)
+
+
+def is_moved(model: object) -> bool:
+    """Whether the model's class is to write its request for Responses."""
+    turn = turn_of(model)
+    return _moving.get() == id(model) or (turn is not None and turn.moved)
 
 
 def turn_of(model: object) -> Turn | None:
@@ -199,15 +235,25 @@ def turn_to(
     """Write the request of a call as a fork, before anything is sent."""
     plain = None if stand.wire.native else Plain(name_of(model), messages)
     before = plain.body(kwargs) if plain else payload_of(model, messages, kwargs, stop)
+    moved = stand.wire.dialect == "openai.responses" and _may_move(before)
+    if moved:
+        with moving(model):
+            before = payload_of(model, messages, kwargs, stop)
     name = stand.label or _name_of(run) or _digest(before, stand)
     flight = Flight(stand.attachment, stand.session, name)
     tally = Tally(cumulative=stand.wire.dialect == "anthropic.messages")
-    turn = Turn(id(model), stand, flight, before, plain, tally)
+    turn = Turn(id(model), stand, flight, before, plain, tally, moved=moved)
     fork = stand.fork(name)
     side = _side_call(stand, before, plain)
     strict = stand.attachment.options.strict
     flight.rewrite = fork.rewrite(before, name=name, side_call=side, strict=strict)
+    turn.moved = moved and flight.forked
     return turn
+
+
+def _may_move(before: Mapping[str, Any]) -> bool:
+    """Whether a request to Chat Completions means the same to Responses."""
+    return "messages" in before and set(before) <= _BOTH_APIS
 
 
 def _side_call(stand: Stand, before: Mapping[str, Any], plain: Plain | None) -> str:

@@ -133,7 +133,8 @@ def _partial_refs(x: Any) -> Iterator[Ref]:
 
 def _instance_refs(x: Any) -> Iterator[Ref]:
     node = isinstance(x, loaded("langgraph.pregel._read langgraph.pregel.read", "PregelNode"))
-    for name, value in fields_of(x).items():
+    fields = sorted(fields_of(x).items(), key=lambda kept: node and kept[0] == "writers")
+    for name, value in fields:  # a node's model before those of what it routes to
         if not (node and name == "node"):
             setter = functools.partial(_set_node if node else set_field, x, name)
             yield Ref((id(x), name), value, setter)

@@ -22,6 +22,10 @@ _PAYLOAD_CLASSES: Final = (
     ("langchain_anthropic.chat_models", "ChatAnthropic"),
 )
 _BY_NAME: Final = ("openai", "anthropic")
+_A_TOOL: Final = {
+    "type": "function",
+    "function": {"name": "t", "parameters": {"type": "object", "properties": {}}},
+}
 _VENDOR_URLS: Final = ("https://api.openai.com/v1", "https://api.anthropic.com")
 _MODEL: Final = ("model_name", "model", "model_id", "deployment_name", "azure_deployment")
 _URL: Final = ("openai_api_base", "anthropic_api_url", "azure_endpoint", "base_url", "endpoint")
@@ -67,15 +71,24 @@ class Wire:
         asked = {"tools": [dict(tool) for tool in tools]}
         return list(payload_of(model, [HumanMessage("?")], asked).get("tools") or ())
 
+    def adds_tools(self, model: BaseChatModel) -> bool:
+        """Whether the model takes tools in mid-conversation, as its profile says."""
+        profile: Any = getattr(model, "profile", None) or {}
+        return self.native and bool(profile.get("mid_conversation_tools"))
 
-def wire_of(model: BaseChatModel) -> Wire:
-    """How this model's class speaks; asks the class for a request, and sends none."""
+
+def wire_of(model: BaseChatModel, *, tools: bool = True) -> Wire:
+    """How this model's class speaks; asks the class for a request, and sends none.
+
+    ChatOpenAI may send a request with tools to another API than one without; all the forks of one
+    parent speak one.
+    """
     for module, name in _PAYLOAD_CLASSES:
         cls = getattr(sys.modules.get(module), name, None)
         if cls is not None and isinstance(model, cls):
             if name == "ChatAnthropic":
                 return Wire("anthropic.messages", native=True)
-            asked = payload_of(model, [HumanMessage("?")], {})
+            asked = payload_of(model, [HumanMessage("?")], {"tools": [_A_TOOL]} if tools else {})
             return Wire("openai.responses" if "input" in asked else "openai.chat", native=True)
     return Wire("openai.chat.text", native=False)
 

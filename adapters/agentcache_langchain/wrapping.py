@@ -16,7 +16,7 @@ from agentcache.errors import (
     OptionError,
     UnknownObjectError,
 )
-from agentcache.parent import CacheDomain, freeze, union_tools
+from agentcache.parent import CacheDomain, common_tools, freeze, union_tools
 from agentcache.rules import Rule
 from agentcache.sessions import Session
 from agentcache.worth import Sample
@@ -141,7 +141,7 @@ def _loose(every: Sequence[object], made: dict[int, object]) -> Iterator[Place]:
             def put(model: BaseChatModel, key: int = id(one)) -> None:
                 made[key] = model
 
-            yield Place("", one, put, "", (), "agent")
+            yield Place("", one, put, "", (), "agent", varies=True)
 
 
 def _check_free(places: Sequence[Place], options: Options) -> None:
@@ -174,8 +174,9 @@ def _is_alone(places: Sequence[Place], every: Sequence[object], options: Options
 
 def _grouped(rest: Sequence[Place], options: Options) -> list[_Group]:
     groups: list[_Group] = []
+    offers = any(place.tools or place.varies for place in rest)
     for place in rest:
-        wire = wire_of(place.model)
+        wire = wire_of(place.model, tools=offers)
         rule = wire.rule(place.model, options.provider)
         domain = wire.domain(place.model, rule)
         frozen = _frozen(wire, rule, place)
@@ -197,6 +198,7 @@ def _session(group: _Group, attachment: Attachment) -> Session:
     """The parent of one group: the one given, or one made from its agents."""
     options = attachment.options
     tools = {p.name: group.wire.tools(p.model, p.tools) for p in group.places}
+    adds = options.tools == "auto" and all(group.wire.adds_tools(p.model) for p in group.places)
     given = options.session
     if given is not None:
         _check_joins(given, group)
@@ -209,11 +211,24 @@ def _session(group: _Group, attachment: Attachment) -> Session:
         group.domain,
         system=options.system,
         context=options.context,
-        tools=union_tools(group.wire.dialect, tools),
+        tools=_shared_tools(group, tools, adds=adds),
         params=group.params,
         ttl=options.ttl,
+        adds=adds,
     )
     return attachment.open(parent, _samples(group, tools), judge=False)
+
+
+def _shared_tools(
+    group: _Group, tools: dict[str, list[Any]], *, adds: bool
+) -> list[dict[str, Any]]:
+    """The union; where each agent can offer its own, what all have that have any."""
+    if not adds:
+        return union_tools(group.wire.dialect, tools)
+    talking = {p.name for p in group.places if p.use == "agent"}
+    return common_tools(
+        group.wire.dialect, {n: every for n, every in tools.items() if every and n in talking}
+    )
 
 
 def _samples(group: _Group, tools: dict[str, list[Any]]) -> list[Sample]:

@@ -1,5 +1,6 @@
 """What core keeps beside a wrapped object, and what it hands to an adapter."""
 
+import threading
 import time
 import warnings
 from collections.abc import Hashable, Sequence
@@ -11,6 +12,7 @@ from agentcache.errors import AgentcacheWarning
 from agentcache.gate import Gate, Pass
 from agentcache.ledger import Call, Ledger
 from agentcache.parent import Parent
+from agentcache.readings import Reader
 from agentcache.rewrites import Rewrite
 from agentcache.sessions import Session
 from agentcache.talks import opening
@@ -19,6 +21,9 @@ from agentcache.worth import Sample, would_cost_more
 
 __all__ = ["Adapter", "Attachment", "Flight", "Options"]
 
+_ENOUGH = 6
+"""Forks after which the bill says more than what was expected of it."""
+_DEARER = 1.1
 _AS_IS = "as_is: layout='as_is' leaves every request as the program made it"
 
 
@@ -36,8 +41,37 @@ class Options:
     ttl: str | None = None
     hoist: bool = True
     preflight: Literal["ask", "local"] = "ask"
+    tools: Literal["auto", "union"] = "auto"
     gate: Gate = field(default_factory=Gate)
     ledger: Ledger = field(default_factory=Ledger)
+
+
+class Watch:
+    """Keeps the bill of what is forked beside what the program alone would have paid."""
+
+    def __init__(self) -> None:
+        """Nothing is forked yet."""
+        self._reader = Reader()
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._paid = self._plain = 0.0
+
+    def dearer(self, call: Call) -> str:
+        """Say that forking costs more, once enough calls have shown it; empty if not."""
+        with self._lock:
+            reading = self._reader.read(call)
+            if reading is None or reading.cost is None:
+                return ""
+            self._calls += call.forked
+            self._paid += reading.cost
+            self._plain += reading.unshared_cost
+            if self._calls < _ENOUGH or self._paid <= _DEARER * self._plain:
+                return ""
+            return (
+                f"dearer: after {self._calls} forks the input had cost about {self._paid:,.0f} "
+                f"token equivalents, the program alone about {self._plain:,.0f} (estimated). "
+                "Conversations that begin now are left alone; layout='fork' forks all the same."
+            )
 
 
 @dataclass(slots=True)
@@ -46,6 +80,7 @@ class Attachment:
 
     options: Options
     sessions: list[Session] = field(default_factory=list[Session])
+    watch: Watch = field(default_factory=Watch)
 
     @property
     def ledger(self) -> Ledger:
@@ -101,6 +136,15 @@ class Attachment:
                 "conversations; those that stand together read it from one place in front."
             )
 
+    def judge(self, session: Session, call: Call) -> None:
+        """Leave the session's next conversations alone if forking turns out to cost more."""
+        if self.options.layout != "auto" or session.left:
+            return
+        reason = self.watch.dearer(call)
+        if reason:
+            session.leave(reason)
+            self.ledger.note(reason)
+
     def announce(self, text: str) -> None:
         """Say something that changes the bill, now and in the report."""
         self.ledger.note(text)
@@ -151,25 +195,25 @@ class Flight:
     def land(self, error: str = "") -> None:
         """Record the call, as it ended."""
         rewrite, held = self.rewrite, self.held or self._ungated()
-        self.attachment.ledger.record(
-            Call(
-                agent=self.agent,
-                model=self.session.domain.model,
-                rule_id=self.session.parent.rule.id,
-                session=self.session.affinity_id,
-                forked=self.forked,
-                reason=rewrite.reason if rewrite is not None else self.reason,
-                place=held.role,
-                usage=self.usage,
-                sent=rewrite.sent if rewrite is not None else (),
-                original=rewrite.original if rewrite is not None else (),
-                started_s=self.started_s,
-                first_event_s=self.first_event_s,
-                ended_s=time.monotonic(),
-                waited_s=held.waited_s,
-                error=error,
-            )
+        call = Call(
+            agent=self.agent,
+            model=self.session.domain.model,
+            rule_id=self.session.parent.rule.id,
+            session=self.session.affinity_id,
+            forked=self.forked,
+            reason=rewrite.reason if rewrite is not None else self.reason,
+            place=held.role,
+            usage=self.usage,
+            sent=rewrite.sent if rewrite is not None else (),
+            original=rewrite.original if rewrite is not None else (),
+            started_s=self.started_s,
+            first_event_s=self.first_event_s,
+            ended_s=time.monotonic(),
+            waited_s=held.waited_s,
+            error=error,
         )
+        self.attachment.ledger.record(call)
+        self.attachment.judge(self.session, call)
 
     def _ungated(self) -> Pass:
         return Pass("ungated", self.session.key, self.session.terms, time.monotonic())

@@ -58,7 +58,8 @@ class Tail:
     """What one fork adds: its `name`, its own `system` texts verbatim, and `lines` about tools.
 
     It stands `after` that many messages, which are shared with other forks; `older` is an earlier
-    end of them, at which another fork may have written.
+    end of them, at which another fork may have written. `added` are messages that offer its own
+    tools.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Tail:
     lines: tuple[str, ...] = ()
     after: int = 0
     older: int = 0
+    added: tuple[Json, ...] = ()
 
     def text(self) -> str:
         """The tail as the model reads it."""
@@ -158,22 +160,24 @@ def lay(
         said, used = mark_ends(dialect, said, ends[: max(1, room)], mark)
         spent += used
     if rule.new_message:
-        messages = _joined(dialect, [*grown(dialect, lead, trunk.cuts), *said], opening, own)
+        shared = [*grown(dialect, lead, trunk.cuts), *said]
     elif after:
-        messages = _joined(dialect, dialect.opened(lead, said), opening, own)
+        shared = dialect.opened(lead, said)
     else:
-        messages = dialect.opened([*lead, *opening], own)
+        shared, opening = [], [*lead, *opening]
+    following = dialect.opened(opening, own)
+    if tail.added:  # where roles take turns, a system turn may only stand before the model's
+        at = 1 if dialect.alternates else 0
+        following = [*following[:at], *tail.added, *following[at:]]
+    messages = _joined(dialect, shared, following)
     if mark and loops:
         messages = roll(dialect, rule, messages, mark, spent=spent)
     tools = [json.loads(tool) for tool in trunk.tools]  # fresh: who sends it may change it
     return dialect.join(parts.rest, tools, system, messages)
 
 
-def _joined(
-    dialect: Dialect, before: Sequence[Json], opening: Sequence[Json], own: Sequence[Json]
-) -> list[Json]:
+def _joined(dialect: Dialect, before: Sequence[Json], after: Sequence[Json]) -> list[Json]:
     """The tail and what follows it, behind what is shared; roles take turns where they must."""
-    after = dialect.opened(opening, own)
     if not (dialect.alternates and before and after):
         return [*before, *after]
     last, first = before[-1], after[0]

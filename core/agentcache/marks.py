@@ -71,7 +71,7 @@ def roll(
         return list(messages)
     # All of the user's texts become parts, marked or not, so that they look the same next turn.
     out = [as_parts(dialect, m) if role_of(m) == "user" else m for m in messages]
-    ends = [n for n, m in enumerate(out) if role_of(m) == "user"]
+    ends = [n for n, m in enumerate(out) if role_of(m) in ("user", "system")]
     turn = out[ends[-2] + 1 :] if len(ends) > 1 else out
     wanted = ends[-2:] if far_back(rule, turn) else ends[-1:]
     free = max(0, rule.marks_max - spent)

@@ -14,7 +14,15 @@ from agentcache.layout import Trunk, grown, trunk_texts
 from agentcache.marks import mark_value
 from agentcache.rules import Rule, Ttl
 
-__all__ = ["CacheDomain", "Parent", "checked_context", "freeze", "tool_text", "union_tools"]
+__all__ = [
+    "CacheDomain",
+    "Parent",
+    "checked_context",
+    "common_tools",
+    "freeze",
+    "tool_text",
+    "union_tools",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,8 @@ class Parent:
 
     `tools` are the JSON texts of the union in wire form and order, `params` the rendering
     parameters as (name, JSON), `canonical` the tools whose description may differ between agents,
-    `cuts` the numbers of context texts at which shorter parents of this one end.
+    `cuts` the numbers of context texts at which shorter parents of this one end. With `adds` the
+    forks offer tools of their own in their tails, and `tools` holds only what all of them have.
     """
 
     dialect: Dialect
@@ -59,6 +68,7 @@ class Parent:
     canonical: frozenset[str]
     ttl: Ttl
     cuts: tuple[int, ...] = ()
+    adds: bool = False
 
     @property
     def trunk(self) -> Trunk:
@@ -151,6 +161,7 @@ def freeze(  # noqa: PLR0913 - a parent is all of these
     params: Mapping[str, Any] | None = None,
     canonical: Sequence[str] = (),
     ttl: str | None = None,
+    adds: bool = False,
 ) -> Parent:
     """Freeze a parent from live values, which are copied.
 
@@ -174,6 +185,7 @@ def freeze(  # noqa: PLR0913 - a parent is all of these
         tuple((k, dumps(v)) for k, v in keep.items()),
         frozenset(canonical),
         _ttl(rule, ttl, wire),
+        adds=adds,
     )
 
 
@@ -217,6 +229,15 @@ def union_tools(
                     f"{owner!r}: {_shorten(text)}. Rename one: a union needs one tool per name."
                 )
     return [json.loads(found[name][1]) for name in sorted(found)]
+
+
+def common_tools(dialect_name: str, owned: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Json]:
+    """The tools that every one of these agents has, by name; as the first of them has them."""
+    wire = dialect(dialect_name)
+    every = [{wire.tool_name(tool): tool for tool in tools} for tools in owned.values()]
+    first = every[0] if every else {}
+    alike = [tool for name, tool in first.items() if all(name in each for each in every)]
+    return union_tools(dialect_name, {"all": alike})
 
 
 def tool_text(wire: Dialect, tool: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from agentcache.blocks import Print
 from agentcache.ledger import Call
 from agentcache.rules import Rule, rule_by_id
 
-__all__ = ["Reading", "read_calls"]
+__all__ = ["Reader", "Reading", "read_calls"]
 
 _NEAR = 1.25
 
@@ -24,7 +24,8 @@ class Reading:
     `cached_own` was sent before by the same agent (or was warm before this log began),
     `cached_across` only by others. `ceiling` is
     what an ideal cache would read under the provider's rules, `ceiling_across` its part that only
-    others had sent. `unshared_cost` is the bill of the program's own request. None: not reported.
+    others had sent. `unshared_cost` is the bill of the program's own request, had all requests gone
+    out as the program made them. None: not reported.
     """
 
     call: Call
@@ -51,29 +52,39 @@ class _Seen:
     plain: dict[str, int] = field(default_factory=dict[str, int])
     sent: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     owner: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
-    original: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
-    marked: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    original: set[str] = field(default_factory=set[str])
+    marked: set[str] = field(default_factory=set[str])
 
 
-def read_calls(calls: Iterable[Call]) -> tuple[Reading, ...]:
-    """Read a ledger's calls, in the order they were started; failed calls are left out."""
-    seen: dict[str, _Seen] = {}
-    out: list[Reading] = []
-    for call in sorted(calls, key=lambda c: (c.started_s, c.index)):
+class Reader:
+    """Reads calls one after the other, as they were started."""
+
+    def __init__(self) -> None:
+        """Nothing has been sent yet."""
+        self._seen: dict[str, _Seen] = {}
+
+    def read(self, call: Call) -> Reading | None:
+        """The figures of the next call; None for one that failed."""
         if call.error or not call.sent:
-            continue
-        domain = seen.setdefault(f"{call.session} {call.rule_id} {call.model}", _Seen())
-        out.append(_read(call, rule_by_id(call.rule_id), domain))
+            return None
+        key = f"{call.session} {call.rule_id} {call.model}"
+        domain = self._seen.setdefault(key, _Seen())
+        reading = _read(call, rule_by_id(call.rule_id), domain)
         _learn(call, domain.tokens)
         domain.sent.setdefault(call.agent, set()).update(p.chain for p in call.sent)
         for block in call.sent:
             if domain.owner.setdefault(block.chain, call.agent) != call.agent:
                 domain.owner[block.chain] = None
-        own = domain.original.setdefault(call.agent, set())
-        own.update(p.chain for p in call.original)
-        marked = domain.marked.setdefault(call.agent, set())
-        marked.update(p.chain for p in call.original if p.marked)
-    return tuple(out)
+        domain.original.update(p.chain for p in call.original)
+        domain.marked.update(p.chain for p in call.original if p.marked)
+        return reading
+
+
+def read_calls(calls: Iterable[Call]) -> tuple[Reading, ...]:
+    """Read a ledger's calls, in the order they were started; failed calls are left out."""
+    reader = Reader()
+    inorder = sorted(calls, key=lambda c: (c.started_s, c.index))
+    return tuple(reading for call in inorder if (reading := reader.read(call)) is not None)
 
 
 def _read(call: Call, rule: Rule, seen: _Seen) -> Reading:
@@ -149,7 +160,7 @@ def _cost(call: Call, rule: Rule, total: int) -> float | None:
 
 
 def _unshared(call: Call, rule: Rule, seen: _Seen, scale: float) -> float:
-    """Bill of the program's own request, had only this agent's own earlier calls been cached.
+    """Bill of the program's own request, had only its own earlier ones been cached.
 
     Its length is that of the request sent, less what forking added: so the estimate errs only in
     what was added, not in the whole conversation.
@@ -160,8 +171,7 @@ def _unshared(call: Call, rule: Rule, seen: _Seen, scale: float) -> float:
     if call.original:
         seen.plain[call.original[-1].chain] = total
     scale = total / (own or 1)
-    earlier = seen.original if rule.automatic else seen.marked
-    known = earlier.get(call.agent, set())
+    known = seen.original if rule.automatic else seen.marked
     if rule.automatic:
         read = _reach(call.original, known, rule, scale, seen.plain)
         through = total

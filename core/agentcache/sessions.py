@@ -14,7 +14,7 @@ from agentcache.allow import (
     without_one_call,
 )
 from agentcache.anchors import START, Anchor, Anchors, Follows, History, history_of
-from agentcache.blocks import Block, Cuts, Keys, Print, Printer
+from agentcache.blocks import Block, Cuts, Keys, Print, Printer, dumps
 from agentcache.dialects import Json, Parts
 from agentcache.dialects.base import is_json
 from agentcache.differences import in_marks, in_params, in_tools, not_plain
@@ -300,12 +300,29 @@ class Session:
         Returns False if something was sent already, or if two of them have one name.
         """
         with self._lock:
-            if self._used:
+            if self._used or self.parent.adds:
                 return False
             try:
                 self._replant(Standing.of(self.parent.retooled(tools), self._printer))
             except ToolConflictError:
                 return False
+            return True
+
+    def settle(self, tools: Sequence[Json]) -> bool:
+        """Hold the tools common to all forks as the first request has them, before it is sent.
+
+        Those that it does not have are not common. Returns False if something was sent already.
+        """
+        with self._lock:
+            parent = self.parent
+            if self._used or not parent.adds:
+                return False
+            names, name_of = self._standing.names, parent.dialect.tool_name
+            here = [tool for tool in tools if name_of(tool) in names]
+            held = tuple(dumps(tool) for tool in here)
+            if set(held) != set(parent.tools):
+                bare = replace(parent, tools=())
+                self._replant(Standing.of(bare.widened(here) if here else bare, self._printer))
             return True
 
     def _replant(self, root: Standing) -> None:
@@ -415,7 +432,8 @@ class Fork:
         keys_held = talk.standing.keys_with(anchor.key, anchor.weight)
         if session.is_fork(blocks, talk.standing):
             return Rewrite(dict(request), True, "", names, before, before, keys=keys_held)
-        if not set(names) <= set(talk.standing.names):  # the union has just grown
+        if not session.parent.adds and not set(names) <= set(talk.standing.names):
+            # The union has just grown.
             talk.standing = session.branch(talk.standing.path)
         session.use()
         lines = (ONE_CALL_LINE,) if one_call else ()
@@ -490,7 +508,10 @@ class Fork:
         rest, headers = fork_params(parent, rest, self._session.affinity_id, loops=loops)
         laid = Parts(parts.system, parts.messages, parts.tools, rest)
         own = (lift(t, parent.context) for t in parts.system if t != parent.system)
-        tail = Tail(agent, tuple(own), lines, anchor.at, anchor.older)
+        mine = [tool for tool in parts.tools if wire.tool_name(tool) not in union]
+        added, more_headers = wire.added(mine if parent.adds else [])
+        tail = Tail(agent, tuple(own), lines, anchor.at, anchor.older, tuple(added))
+        headers |= more_headers if added else {}
         mark = parent.mark
         return lay(wire, rule, talk.standing.laid, laid, tail, mark=mark, loops=loops), headers
 
@@ -514,6 +535,10 @@ class Fork:
         texts = [block.json for block in blocks if block.section == "tools"]
         sent = [(name_of(tool), tool, text) for tool, text in zip(tools, texts, strict=True)]
         odd = [n for n, (name, _, text) in enumerate(sent) if not standing.holds(name, text)]
+        if session.parent.adds:
+            odd = [n for n in odd if sent[n][0] in standing.names]
+            if session.settle([tool for _, tool, _ in sent]):
+                return ""
         unknown = [sent[n][1] for n in odd if sent[n][0] not in standing.names]
         if odd and self._late_tools and session.offer([tool for _, tool, _ in sent]):
             return ""

@@ -41,6 +41,7 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
     ttl: str | None = None,
     hoist: bool = True,
     preflight: Literal["ask", "local"] = "ask",
+    tools: Literal["auto", "union"] = "auto",
     gate: Gate | None = None,
     ledger: Ledger | str | PathLike[str] | None = None,
 ) -> T:
@@ -71,6 +72,9 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
             is shared.
         preflight: `local` answers the framework's own token count before a call by an estimate,
             scaled to what the provider last counted, and asks only within 20 % of the threshold.
+        tools: `auto` offers each agent its own tools in its own part of the request, where its
+            model is known to take tools in mid-conversation; elsewhere, and with `union`, the tools
+            of all agents stand in front and each agent is held to its own.
         gate: A gate to share between several wrapped programs.
         ledger: A ledger, or a path to append JSON lines to.
 
@@ -87,6 +91,8 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         raise OptionError(f"hoist={hoist!r} is neither True nor False.")
     if preflight not in ("ask", "local"):
         raise OptionError(f"preflight={preflight!r} does not exist. Choose 'ask' or 'local'.")
+    if tools not in ("auto", "union"):
+        raise OptionError(f"tools={tools!r} does not exist. Choose 'auto' or 'union'.")
     texts = checked_context(context)
     if session is not None and (system is not None or context or ttl is not None):
         raise OptionError("session= already has its system, context and ttl; drop those options.")
@@ -102,6 +108,7 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         ttl,
         hoist,
         preflight,
+        tools,
         Gate() if gate is None else gate,
         book,
     )

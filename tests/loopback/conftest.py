@@ -26,15 +26,16 @@ class Player:
             script=echo, latency=None, faults=(), tokenizer=pieces, clock=lambda: self.now
         )
 
-    def start(self, api: str, key: str = "k", **body: Any) -> Reading:
+    def start(self, api: str, key: str = "k", beta: str = "", **body: Any) -> Reading:
         """Read without making the request's own writes readable."""
         raw = json.dumps(body).encode()
-        call = self.provider.receive(_PATHS[api], {"authorization": key}, raw)
+        headers = {"authorization": key, "anthropic-beta": beta}
+        call = self.provider.receive(_PATHS[api], headers, raw)
         return self.provider.read(self.provider.resolve(call))
 
-    def send(self, api: str, key: str = "k", **body: Any) -> Reading:
+    def send(self, api: str, key: str = "k", beta: str = "", **body: Any) -> Reading:
         """Read, then make the writes readable."""
-        reading = self.start(api, key, **body)
+        reading = self.start(api, key, beta, **body)
         self.provider.publish(reading)
         return reading
 

@@ -177,3 +177,17 @@ def test_a_schema_that_contains_itself_ends():
     node = {"anyOf": [{"$ref": "#"}, {"type": "null"}]}
     schema = {"type": "object", "properties": {"next": node}, "required": ["next"]}
     assert "next" in instance(schema)
+
+
+def test_a_call_forced_to_any_tool_keeps_to_the_tools_that_the_prompt_lists():
+    tools = [{"name": name, "input_schema": {}} for name in ("foreign", "mine")]
+
+    def called(listed, choice):
+        said = f"You may call only these tools: `{listed}`. Others belong to your coworkers."
+        body = {"messages": [{"role": "user", "content": said}], "tools": tools}
+        turn = messages_turn({**body, "tool_choice": choice}, "m")
+        return [call.name for call in agent(turn).tool_calls]
+
+    assert called("mine", {"type": "any"}) == ["mine"]
+    assert called("nobody", {"type": "any"}) == ["foreign"]
+    assert called("mine", {"type": "tool", "name": "foreign"}) == ["foreign"]

@@ -8,6 +8,7 @@ from agentcache.dialects.openai_chat import texts_of
 
 __all__ = ["AnthropicMessages"]
 
+_INLINE_TOOLS = {"anthropic-beta": "inline-tools-2026-09-15"}
 _UNMARKABLE = ("thinking", "redacted_thinking")
 
 
@@ -57,6 +58,12 @@ class AnthropicMessages(BlockCutter):
         """`tool_choice` none; Anthropic has no way to allow some tools and not others."""
         del mode
         return {} if names else {"tool_choice": {"type": "none"}}
+
+    def added(self, tools: Sequence[Json]) -> tuple[list[Json], dict[str, str]]:
+        """A system turn of `tool_addition` blocks (Anthropic, beta of 2026-09-15)."""
+        inline = [{"type": "tool_definition", "definition": dict(tool)} for tool in tools]
+        blocks: list[Json] = [{"type": "tool_addition", "tool": each} for each in inline]
+        return ([{"role": "system", "content": blocks}] if tools else []), dict(_INLINE_TOOLS)
 
     def markable(self, message: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
         """Thinking blocks and empty text cannot carry a mark (Anthropic prompt caching, 2026)."""

@@ -109,6 +109,13 @@ class Dialect(Protocol):
         """The key under which a message keeps its text or parts."""
         ...
 
+    def added(self, tools: Sequence[Json]) -> tuple[list[Json], dict[str, str]]:
+        """Messages that offer more tools from here on, and the headers they need.
+
+        Nothing where the API has no such form.
+        """
+        ...
+
 
 class BlockCutter(ABC):
     """The block arithmetic that all dialects share; a dialect names its keys."""
@@ -124,6 +131,11 @@ class BlockCutter(ABC):
         """The key under which a message keeps its text or parts."""
         del message
         return "content"
+
+    def added(self, tools: Sequence[Json]) -> tuple[list[Json], dict[str, str]]:
+        """Messages that offer more tools from here on: this API has none."""
+        del tools
+        return [], {}
 
     def opened(self, opening: Sequence[Json], messages: Sequence[Json]) -> list[Json]:
         """Put user text parts in front of messages, joined to a first message of the user's.

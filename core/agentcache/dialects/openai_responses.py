@@ -77,6 +77,11 @@ class OpenAIResponses(BlockCutter):
         tools = [{"type": "function", "name": n} for n in names]
         return {"tool_choice": {"type": "allowed_tools", "mode": mode, "tools": tools}}
 
+    def added(self, tools: Sequence[Json]) -> tuple[list[Json], dict[str, str]]:
+        """An `additional_tools` item (OpenAI Responses, input items, 2026-09)."""
+        item = {"type": "additional_tools", "role": "developer", "tools": list(tools)}
+        return ([item] if tools else []), {}
+
     def markable(self, message: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
         """Only input parts carry marks, never assistant output (OpenAI guide, 2026-09)."""
         return message.get("role") != "assistant" and str(part.get("type", "")).startswith("input_")
