@@ -10,7 +10,7 @@ from agentcache.allow import foreign_tools, refusal_text
 from agentcache.dialects.base import is_json, is_list
 from agentcache.usage import Usage
 
-__all__ = ["FirstCall", "Tally", "as_text", "foreign_calls", "guarded"]
+__all__ = ["FirstCall", "Tally", "as_text", "foreign_calls", "guard_event", "guarded"]
 
 _CALLS: Final = ("tool_use", "tool_call", "tool_call_chunk", "function_call", "custom_tool_call")
 _COUNTS: Final = ("prompt_tokens", "input_tokens")
@@ -105,6 +105,19 @@ def guarded(message: BaseMessage, foreign: Sequence[str], allowed: Sequence[str]
         _renamed(message, foreign)
     else:
         _dropped(message, refusal_text(foreign, allowed))
+
+
+def guard_event(event: Any, allowed: Sequence[str]) -> None:
+    """Rename calls to other tools in a protocol event, in place, however deep they stand."""
+    if is_list(event):
+        for each in event:
+            guard_event(each, allowed)
+    elif is_json(event):
+        name = event.get("name")
+        if event.get("type") in _CALLS and name and foreign_tools([str(name)], allowed):
+            event["name"] = _MARK + str(name)
+        for value in event.values():
+            guard_event(value, allowed)
 
 
 def _names(message: AIMessage) -> Iterator[str]:

@@ -76,11 +76,16 @@ class ForkMixin:
             turn = again
 
     def _make_message_chunk_from_anthropic_event(self, event: Any, **kwargs: Any) -> Any:
-        """Read the id of a streamed answer, which ChatAnthropic does not pass on."""
+        """Read the id of a streamed answer, which ChatAnthropic does not pass on.
+
+        And let it give blocks where the program offered tools, wherever the fork offers them.
+        """
         inner: Any = super()
         turn = turn_of(self)
         if turn is not None:
             turn.tally.sign(getattr(getattr(event, "message", None), "id", None))
+            if "tools" in turn.before:
+                kwargs["coerce_content_to_string"] = False
         return inner._make_message_chunk_from_anthropic_event(event, **kwargs)
 
     def _get_llm_string(self, stop: Any = None, **kwargs: Any) -> str:
@@ -167,6 +172,49 @@ class StreamMixin:
                         yield piece
 
 
+class EventsMixin:
+    """For classes that stream protocol events of their own (langchain-core >= 1.4)."""
+
+    _agentcache: Stand
+
+    def _stream_chat_model_events(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
+        inner: Any = super()
+        turn = turn_to(self._agentcache, self, messages, stop, run_manager, kwargs)
+        said, given = turn.given(messages, kwargs)
+        with during(turn):
+            source = inner._stream_chat_model_events(
+                said, stop=stop, run_manager=run_manager, **given
+            )
+        with turn.flight.enter(turn.keys) as held, sending(turn, held), closing(source):
+            while True:
+                with during(turn):
+                    event = next(source, None)
+                if event is None:
+                    return
+                yield turn.event(event)
+
+    async def _astream_chat_model_events(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> AsyncIterator[Any]:
+        inner: Any = super()
+        turn = turn_to(self._agentcache, self, messages, stop, run_manager, kwargs)
+        said, given = turn.given(messages, kwargs)
+        with during(turn):
+            source = inner._astream_chat_model_events(
+                said, stop=stop, run_manager=run_manager, **given
+            )
+        async with turn.flight.aenter(turn.keys) as held, aclosing(source):
+            with sending(turn, held):
+                while True:
+                    with during(turn):
+                        event = await anext(source, None)
+                    if event is None:
+                        return
+                    yield turn.event(event)
+
+
 def forked_copy(model: BaseChatModel, stand: Stand) -> BaseChatModel:
     """Return a copy of the model, of a subclass of its own class, that sends forks."""
     twin: Any = model.model_copy()
@@ -201,10 +249,14 @@ def _forked_class(cls: type[BaseChatModel], stand: Stand) -> type[BaseChatModel]
     return type(cls)(cls.__name__, bases, space)
 
 
-def _streams(cls: type[BaseChatModel]) -> tuple[type, ...]:
+def _streams(cls: Any) -> tuple[type, ...]:
     """The overrides for streaming, where the class streams: LangChain asks which it has."""
     plain: Any = BaseChatModel
-    return (StreamMixin,) if cls._stream is not plain._stream else ()  # pyright: ignore[reportPrivateUsage]
+    streams = (StreamMixin,) if cls._stream is not plain._stream else ()
+    names = ("_stream_chat_model_events", "_astream_chat_model_events")
+    own = [name for name in names if getattr(cls, name, None) is not None]
+    events = {name: EventsMixin.__dict__[name] for name in own}
+    return (*streams, *((type("EventsMixin", (), events),) if events else ()))
 
 
 def streams_silently(model: BaseChatModel) -> bool:

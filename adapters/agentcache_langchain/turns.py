@@ -15,8 +15,16 @@ from langchain_core.messages import BaseMessage
 from agentcache.anchors import Follows
 from agentcache.attach import Attachment, Flight
 from agentcache.dialects.base import is_json
+from agentcache.rewrites import Rewrite
 from agentcache.sessions import Fork, Session
-from agentcache_langchain.answers import FirstCall, Tally, as_text, foreign_calls, guarded
+from agentcache_langchain.answers import (
+    FirstCall,
+    Tally,
+    as_text,
+    foreign_calls,
+    guard_event,
+    guarded,
+)
 from agentcache_langchain.plain import Plain
 from agentcache_langchain.wires import Wire, beside, name_of, payload_of
 
@@ -151,6 +159,17 @@ class Turn:
         if rewrite.one_call:
             self.first.keep(message)
 
+    def event(self, event: Any) -> Any:
+        """Read a protocol event, and keep it from calling another agent's tool."""
+        self.flight.event()
+        rewrite = self.flight.rewrite
+        if is_json(event):
+            self.tally.notice(event)
+            self.tally.notice(event.get("metadata") or {})
+            if rewrite is not None and rewrite.forked and self.stand.attachment.options.guard:
+                guard_event(event, rewrite.allowed)
+        return event
+
     def again(self, messages: Sequence[BaseMessage]) -> "Turn | None":
         """The same call with every tool forbidden on the wire; None if that would not help.
 
@@ -248,7 +267,19 @@ def turn_to(
     strict = stand.attachment.options.strict
     flight.rewrite = fork.rewrite(before, name=name, side_call=side, strict=strict)
     turn.moved = moved and flight.forked
+    _tell(run, stand.session, flight.rewrite)
     return turn
+
+
+def _tell(run: Any, session: Session, rewrite: Rewrite) -> None:
+    """Put into the run's metadata what its trace cannot show: it holds the unforked messages."""
+    metadata: Any = getattr(run, "metadata", None)
+    if is_json(metadata):
+        metadata["agentcache_session"] = session.affinity_id
+        metadata["agentcache_forked"] = rewrite.forked
+        if rewrite.forked:
+            metadata["agentcache_prefix"] = rewrite.keys[-1][1] if rewrite.keys else ""
+            metadata["agentcache_shared_tokens"] = rewrite.shared
 
 
 def _may_move(before: Mapping[str, Any]) -> bool:

@@ -5,7 +5,9 @@ a fork is written. Any other class is forked in the messages and tools that it i
 """
 
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -73,8 +75,13 @@ class Wire:
 
     def adds_tools(self, model: BaseChatModel) -> bool:
         """Whether the model takes tools in mid-conversation, as its profile says."""
-        profile: Any = getattr(model, "profile", None) or {}
-        return self.native and bool(profile.get("mid_conversation_tools"))
+        if not self.native:
+            return False
+        with warnings.catch_warnings(), suppress(ImportError):  # core 1.0: beta, and an extra
+            warnings.simplefilter("ignore")
+            profile: Any = getattr(model, "profile", None) or {}
+            return bool(profile.get("mid_conversation_tools"))
+        return False
 
 
 def wire_of(model: BaseChatModel, *, tools: bool = True) -> Wire:

@@ -10,6 +10,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable
 
 from agentcache.attach import Attachment, Options
+from agentcache.differences import in_params
 from agentcache.errors import (
     AgentcacheWarning,
     NothingToForkError,
@@ -25,7 +26,7 @@ from agentcache_langchain.places import Found, Place, find
 from agentcache_langchain.turns import Alone, Stand
 from agentcache_langchain.wires import Wire, payload_of, wire_of
 
-__all__ = ["attachments", "unwrap", "wrap"]
+__all__ = ["attachments", "fork_model", "unwrap", "wrap"]
 
 
 @dataclass(slots=True)
@@ -107,7 +108,16 @@ def _is_fork(model: BaseChatModel) -> bool:
     return stand_of(model) is not None
 
 
-def _wrap_all(every: list[object], options: Options) -> list[object]:
+def fork_model(model: BaseChatModel, attachment: Attachment) -> BaseChatModel:
+    """A fork of one more model, on the sessions of an attachment there is."""
+    if stand_of(model) is not None:
+        return model
+    return cast("BaseChatModel", _wrap_all([model], attachment.options, attachment)[0])
+
+
+def _wrap_all(
+    every: list[object], options: Options, attachment: Attachment | None = None
+) -> list[object]:
     found = _found(every)
     made = dict[int, object]()
     places = [*found.places, *_loose(every, made)]
@@ -117,7 +127,7 @@ def _wrap_all(every: list[object], options: Options) -> list[object]:
     _check_free(places, options)
     rest = [place for place in places if stand_of(place.model) is None]
     earlier = attachments(every)
-    attachment = earlier[-1] if earlier else Attachment(options)
+    attachment = attachment or (earlier[-1] if earlier else Attachment(options))
     shared = _share_history(every)
     alone = Alone(alone=_is_alone(places, every, attachment.options))
     groups = _grouped(rest, attachment.options)
@@ -199,7 +209,7 @@ def _session(group: _Group, attachment: Attachment) -> Session:
     options = attachment.options
     tools = {p.name: group.wire.tools(p.model, p.tools) for p in group.places}
     adds = options.tools == "auto" and all(group.wire.adds_tools(p.model) for p in group.places)
-    given = options.session
+    given = options.session or next((s for s in attachment.sessions if _accepts(s, group)), None)
     if given is not None:
         _check_joins(given, group)
         given.offer([tool for every in tools.values() for tool in every])
@@ -222,13 +232,12 @@ def _session(group: _Group, attachment: Attachment) -> Session:
 def _shared_tools(
     group: _Group, tools: dict[str, list[Any]], *, adds: bool
 ) -> list[dict[str, Any]]:
-    """The union; where each agent can offer its own, what all have that have any."""
+    """The union; where each agent can offer its own, only what is cheaper in front of all."""
     if not adds:
         return union_tools(group.wire.dialect, tools)
     talking = {p.name for p in group.places if p.use == "agent"}
-    return common_tools(
-        group.wire.dialect, {n: every for n, every in tools.items() if every and n in talking}
-    )
+    owned = {name: every for name, every in tools.items() if name in talking}
+    return common_tools(group.wire.dialect, group.rule, owned)
 
 
 def _samples(group: _Group, tools: dict[str, list[Any]]) -> list[Sample]:
@@ -249,12 +258,22 @@ def _samples(group: _Group, tools: dict[str, list[Any]]) -> list[Sample]:
     ]
 
 
+def _accepts(session: Session, group: _Group) -> bool:
+    alike = session.domain == group.domain and session.parent.dialect.name == group.wire.dialect
+    return alike and not in_params(session.parent, "?", group.params)
+
+
 def _check_joins(session: Session, group: _Group) -> None:
+    names = ", ".join(p.name or type(p.model).__name__ for p in group.places)
     if session.domain != group.domain:
-        names = ", ".join(p.name or type(p.model).__name__ for p in group.places)
         raise OptionError(
             f"This session belongs to {session.domain}, but {names} would call {group.domain}: "
             "they share no cache. Wrap them without session=, or give them that model and endpoint."
+        )
+    if session.parent.dialect.name != group.wire.dialect:
+        raise OptionError(
+            f"This session speaks {session.parent.dialect.name}, but {names} would speak "
+            f"{group.wire.dialect}. Set use_responses_api alike on both models."
         )
 
 

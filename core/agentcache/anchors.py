@@ -6,6 +6,7 @@ far, that history is one more part of the prefix they share; and an agent that g
 its place, because its own turns stand behind it.
 """
 
+import hashlib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from itertools import accumulate
 from typing import Final, Literal, TypeVar
 
 from agentcache.blocks import Block
-from agentcache.dialects import Json
+from agentcache.dialects import Dialect, Json
 from agentcache.dialects.base import is_json, role_of
+from agentcache.layout import apart
 from agentcache.trunks import Path
 
 __all__ = ["START", "Anchor", "Anchors", "Follows", "History", "history_of"]
@@ -38,12 +40,12 @@ _HEARD: Final = ("user", "system", "developer", "tool", "function", "additional_
 class Anchor:
     """A place in a conversation: `at` messages stand before it, `weight` tokens in them.
 
-    `key` names that history inside this process. `older` is an earlier end of it, at which another
+    `key` digests that history. `older` is an earlier end of it, at which another
     request may have written; 0 if none is known.
     """
 
     at: int = 0
-    key: int = 0
+    key: bytes = b""
     weight: int = 0
     older: int = 0
 
@@ -56,12 +58,12 @@ _NOBODY: Final = (frozenset[int](), ())
 class History:
     """A conversation's messages, less its system text.
 
-    `keys[n]` names the first n of them together, `own[n]` message n alone; `said` tells which the
+    `keys[n]` digests the first n of them together, `own[n]` message n alone; `said` tells which the
     model said, `weights` their estimated tokens.
     """
 
-    keys: tuple[int, ...]
-    own: tuple[int, ...]
+    keys: tuple[bytes, ...]
+    own: tuple[bytes, ...]
     said: tuple[bool, ...]
     weights: tuple[int, ...]
 
@@ -83,26 +85,39 @@ class History:
 
 
 def history_of(
-    messages: Sequence[Json], blocks: Sequence[Block], weights: Sequence[int]
-) -> History:
-    """Read a conversation; `blocks` are those of its request, `weights` their tokens."""
-    own = [0] * len(messages)
-    tokens = [0] * len(messages)
-    numbers = [_number(block) for block in blocks]
-    lead = (numbers[-1] + 1 if numbers else 0) - len(messages)  # the system text stands first
-    for block, weight, number in zip(blocks, weights, numbers, strict=True):
-        if number >= lead:
-            own[number - lead] = hash((own[number - lead], block.identity))
-            tokens[number - lead] += weight
-    keys = accumulate(own, lambda before, this: hash((before, this)), initial=0)
-    said = tuple(_is_models(message) for message in messages)
-    return History(tuple(keys), tuple(own), said, tuple(tokens))
+    dialect: Dialect, messages: Sequence[Json], blocks: Sequence[Block], weights: Sequence[int]
+) -> tuple[History, tuple[Json, ...]]:
+    """Read a conversation: (its history, the messages that this counts).
+
+    `blocks` are those of its request, `weights` their tokens. Where roles take turns, what a
+    framework had to join in one message of the user's is several messages again.
+    """
+    count = len({_number(block) for block in blocks})
+    lead = count - len(messages)  # the system text stands first
+    held: list[list[int]] = [[] for _ in messages]
+    for n, block in enumerate(blocks):
+        if _number(block) >= lead:
+            held[_number(block) - lead].append(n)
+    units: list[tuple[Json, list[int]]] = []
+    for message, mine in zip(messages, held, strict=True):
+        pieces = apart(dialect, message)
+        split = len(pieces) == len(mine)
+        units += [(p, [n]) for p, n in zip(pieces, mine, strict=True)] if split else []
+        units += [] if split else [(message, mine)]
+    own = tuple(_digest(*(blocks[n].identity for n in mine)) for _, mine in units)
+    keys = tuple(accumulate(own, _digest, initial=b""))
+    said = tuple(_is_models(message) for message, _ in units)
+    tokens = tuple(sum(weights[n] for n in mine) for _, mine in units)
+    return History(keys, own, said, tokens), tuple(message for message, _ in units)
+
+
+def _digest(*pieces: bytes) -> bytes:
+    return hashlib.blake2b(b"".join(pieces), digest_size=8).digest()
 
 
 def _number(block: Block) -> int:
-    """Number of the message that a block belongs to; -1 for one without."""
-    _, _, rest = block.path.partition("[")
-    return int(rest.partition("]")[0]) if rest and block.section == "messages" else -1
+    """Number of the message that a block belongs to."""
+    return int(block.path.partition("[")[2].partition("]")[0] or 0)
 
 
 def _is_models(message: object) -> bool:
@@ -122,11 +137,11 @@ class Anchors:
 
     def __init__(self) -> None:
         """Know of none."""
-        self._asked: dict[int, tuple[frozenset[int], Path]] = {}
-        self._anchored: dict[tuple[int, int], None] = {}
-        self._mine: dict[tuple[int, int], None] = {}
-        self._begun: dict[int, dict[int, None]] = {}
-        self._joined: dict[int, None] = {}
+        self._asked: dict[bytes, tuple[frozenset[int], Path]] = {}
+        self._anchored: dict[tuple[int, bytes], None] = {}
+        self._mine: dict[tuple[int, bytes], None] = {}
+        self._begun: dict[int, dict[bytes, None]] = {}
+        self._joined: dict[bytes, None] = {}
         self._lock = threading.Lock()
 
     def path(self, fork: int, history: History) -> Path | None:

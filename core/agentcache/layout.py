@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from agentcache.dialects import Dialect, Json, Parts
-from agentcache.dialects.base import is_json, is_list, strip_marks
+from agentcache.dialects.base import is_json, is_list, role_of, strip_marks
 from agentcache.marks import as_parts, far_back, mark_ends, mark_part, roll
 from agentcache.rules import Rule
 
@@ -20,6 +20,7 @@ __all__ = [
     "SAID",
     "Tail",
     "Trunk",
+    "apart",
     "cut_at",
     "found_in",
     "grown",
@@ -167,24 +168,40 @@ def lay(
         shared, opening = [], [*lead, *opening]
     following = dialect.opened(opening, own)
     if tail.added:  # where roles take turns, a system turn may only stand before the model's
-        at = 1 if dialect.alternates else 0
+        first = role_of(following[0]) if following else ""
+        at = 1 if dialect.alternates and first == "user" else 0
         following = [*following[:at], *tail.added, *following[at:]]
-    messages = _joined(dialect, shared, following)
+    messages = [*shared, *following]
+    if dialect.alternates:
+        messages = _taking_turns(dialect, messages)
     if mark and loops:
         messages = roll(dialect, rule, messages, mark, spent=spent)
     tools = [json.loads(tool) for tool in trunk.tools]  # fresh: who sends it may change it
     return dialect.join(parts.rest, tools, system, messages)
 
 
-def _joined(dialect: Dialect, before: Sequence[Json], after: Sequence[Json]) -> list[Json]:
-    """The tail and what follows it, behind what is shared; roles take turns where they must."""
-    if not (dialect.alternates and before and after):
-        return [*before, *after]
-    last, first = before[-1], after[0]
-    if last.get("role") != "user" or first.get("role") != "user":
-        return [*before, *after]
-    content = [*as_parts(dialect, last)["content"], *as_parts(dialect, first)["content"]]
-    return [*before[:-1], {**last, "content": content}, *after[1:]]
+def apart(dialect: Dialect, message: Json) -> list[Json]:
+    """What a framework joined in one message of the user's, where roles must take turns."""
+    content: Any = message.get("content")
+    if not dialect.alternates or not _joins(message) or not is_list(content) or not content:
+        return [message]
+    return [{**message, "content": [part]} for part in content]
+
+
+def _taking_turns(dialect: Dialect, messages: Sequence[Json]) -> list[Json]:
+    """Join what the user says in one go."""
+    out: list[Json] = []
+    for message in messages:
+        if out and _joins(out[-1]) and _joins(message):
+            both = (as_parts(dialect, out[-1]), as_parts(dialect, message))
+            out[-1] = {**out[-1], "content": [part for each in both for part in each["content"]]}
+        else:
+            out.append(message)
+    return out
+
+
+def _joins(message: object) -> bool:
+    return is_json(message) and set(message) == {"role", "content"} and message["role"] == "user"
 
 
 def grown(dialect: Dialect, lead: Sequence[Json], cuts: Sequence[int]) -> list[Json]:

@@ -231,13 +231,26 @@ def union_tools(
     return [json.loads(found[name][1]) for name in sorted(found)]
 
 
-def common_tools(dialect_name: str, owned: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Json]:
-    """The tools that every one of these agents has, by name; as the first of them has them."""
-    wire = dialect(dialect_name)
-    every = [{wire.tool_name(tool): tool for tool in tools} for tools in owned.values()]
-    first = every[0] if every else {}
-    alike = [tool for name, tool in first.items() if all(name in each for each in every)]
-    return union_tools(dialect_name, {"all": alike})
+def common_tools(
+    dialect_name: str, rule: Rule, owned: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> list[Json]:
+    """The tools that so many of these agents have that they are cheaper in front of all.
+
+    In front, a tool is written once and read by every call; offered by each agent that has it, it
+    is written by each. An agent is taken to make three calls. The first definition counts.
+    """
+    wire, read, write = dialect(dialect_name), rule.read_multiplier, rule.ttl.write_multiplier
+    held: dict[str, list[Json]] = {}
+    for tools in owned.values():
+        for tool in tools:
+            held.setdefault(wire.tool_name(tool), []).append(dict(tool))
+    front = write + len(owned) * _CALLS * read
+    each = write + (_CALLS - 1) * read
+    wanted = [tools[0] for tools in held.values() if len(tools) * each > front]
+    return union_tools(dialect_name, {"all": wanted})
+
+
+_CALLS = 3
 
 
 def tool_text(wire: Dialect, tool: Mapping[str, Any]) -> str:

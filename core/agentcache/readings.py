@@ -53,6 +53,7 @@ class _Seen:
     sent: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     owner: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
     original: set[str] = field(default_factory=set[str])
+    ends: set[str] = field(default_factory=set[str])
     marked: set[str] = field(default_factory=set[str])
 
 
@@ -76,6 +77,7 @@ class Reader:
             if domain.owner.setdefault(block.chain, call.agent) != call.agent:
                 domain.owner[block.chain] = None
         domain.original.update(p.chain for p in call.original)
+        domain.ends.update(p.chain for p in call.original[-1:])
         domain.marked.update(p.chain for p in call.original if p.marked)
         return reading
 
@@ -171,12 +173,13 @@ def _unshared(call: Call, rule: Rule, seen: _Seen, scale: float) -> float:
     if call.original:
         seen.plain[call.original[-1].chain] = total
     scale = total / (own or 1)
-    known = seen.original if rule.automatic else seen.marked
     if rule.automatic:
-        read = _reach(call.original, known, rule, scale, seen.plain)
+        exact = rule.matching == "breakpoint"  # written where a request ends, and nowhere between
+        reach, known = (_marked_reach, seen.ends) if exact else (_reach, seen.original)
+        read = reach(call.original, known, rule, scale, seen.plain)
         through = total
     else:
-        read = _marked_reach(call.original, known, rule, scale, seen.plain)
+        read = _marked_reach(call.original, seen.marked, rule, scale, seen.plain)
         marked = {p.chain for p in call.original if p.marked}
         through = _marked_reach(call.original, marked, rule, scale, seen.plain)
     written = max(0, through - read) if through >= rule.min_tokens else 0

@@ -14,7 +14,7 @@ from agentcache.allow import (
     without_one_call,
 )
 from agentcache.anchors import START, Anchor, Anchors, Follows, History, history_of
-from agentcache.blocks import Block, Cuts, Keys, Print, Printer, dumps
+from agentcache.blocks import Block, Cuts, Keys, Print, Printer
 from agentcache.dialects import Json, Parts
 from agentcache.dialects.base import is_json
 from agentcache.differences import in_marks, in_params, in_tools, not_plain
@@ -60,7 +60,7 @@ class Session:
         self._hoists = hoist
         self._announce = announce
         self._epochs = 1
-        self._used = False
+        self._used = self._settled = False
         self._affinity_id = "ac-" + parent.digest()[:20]
         self._lock = threading.RLock()
         self._printer = Printer()
@@ -308,22 +308,21 @@ class Session:
                 return False
             return True
 
-    def settle(self, tools: Sequence[Json]) -> bool:
-        """Hold the tools common to all forks as the first request has them, before it is sent.
+    def settle(self, tools: Sequence[Json]) -> None:
+        """Hold the tools in front as the first request that has any defines them.
 
-        Those that it does not have are not common. Returns False if something was sent already.
+        Where a framework words them anew as it calls the model. Those that this request lacks stay
+        as they were foreseen. Later requests change nothing.
         """
         with self._lock:
             parent = self.parent
-            if self._used or not parent.adds:
-                return False
+            if self._settled or not parent.adds or not tools:
+                return
+            self._settled = True
             names, name_of = self._standing.names, parent.dialect.tool_name
             here = [tool for tool in tools if name_of(tool) in names]
-            held = tuple(dumps(tool) for tool in here)
-            if set(held) != set(parent.tools):
-                bare = replace(parent, tools=())
-                self._replant(Standing.of(bare.widened(here) if here else bare, self._printer))
-            return True
+            if not self._used and here:
+                self._replant(Standing.of(parent.retooled(here), self._printer))
 
     def _replant(self, root: Standing) -> None:
         self._standing = root
@@ -416,8 +415,8 @@ class Fork:
         reason = side_call or not_plain(wire, request)
         if reason:
             return Rewrite(dict(request), False, reason, names, before, before)
-        parts = wire.split(request)
-        history = self._history(parts, blocks)
+        parts, history = self._history(wire.split(request), blocks)
+        session.settle(parts.tools)
         talk = talk or self._talk(parts, history)
         anchor = self._anchor(talk, history, parts)
         why_not = talk.standing.why_not_with(anchor.weight)
@@ -457,12 +456,16 @@ class Fork:
         rest = without_one_call(parts.rest)
         return replace(parts, rest=rest), rest != parts.rest
 
-    def _history(self, parts: Parts, blocks: Sequence[Block]) -> History | None:
+    def _history(self, parts: Parts, blocks: Sequence[Block]) -> tuple[Parts, History | None]:
         """What has been said, where this fork's own text may stand behind it."""
         if self._follows == "nothing":
-            return None
+            return parts, None
+        session = self._session
         said = [b for b in blocks if b.section == "messages"]
-        return history_of(parts.messages, said, [self._session.weigh(b) for b in said])
+        weights = [session.weigh(b) for b in said]
+        wire = session.parent.dialect
+        history, messages = history_of(wire, parts.messages, said, weights)
+        return replace(parts, messages=messages), history
 
     def _talk(self, parts: Parts, history: History | None) -> Talk:
         """The conversation; where another fork is in it already, it stands where that one does."""
@@ -537,13 +540,11 @@ class Fork:
         odd = [n for n, (name, _, text) in enumerate(sent) if not standing.holds(name, text)]
         if session.parent.adds:
             odd = [n for n in odd if sent[n][0] in standing.names]
-            if session.settle([tool for _, tool, _ in sent]):
-                return ""
         unknown = [sent[n][1] for n in odd if sent[n][0] not in standing.names]
-        if odd and self._late_tools and session.offer([tool for _, tool, _ in sent]):
-            return ""
         if unknown and names_a_tool(request.get("tool_choice")):
             return "structured_output: a tool that is forced once does not widen the union"
+        if odd and self._late_tools and session.offer([tool for _, tool, _ in sent]):
+            return ""
         if not odd or (len(unknown) == len(odd) and session.widen(self._name, unknown)):
             return ""
         name = sent[odd[0]][0]

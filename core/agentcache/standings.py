@@ -61,7 +61,7 @@ class Standing:
             return _why_not(parent, self.tokens + more, text=bool(texts))
         return self.why_not
 
-    def keys_with(self, history: int, more: int) -> tuple[Key, ...]:
+    def keys_with(self, history: bytes, more: int) -> tuple[Key, ...]:
         """The gate's keys where a history of `more` tokens is shared behind the trunk."""
         rule = self.parent.rule
         keys = () if self.why_not else self.keys
@@ -69,7 +69,7 @@ class Standing:
         if not more or small or rule.placement == "in_turn":
             return keys
         domain, digest = self.keys[-1]
-        return (*keys, (domain, f"{digest}:{history:x}"))
+        return (*keys, (domain, f"{digest}:{history.hex()}"))
 
     def holds(self, name: str, tool: str) -> bool:
         """Whether the union has this very tool, as JSON, or one whose description may differ."""

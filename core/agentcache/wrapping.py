@@ -85,6 +85,44 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         OptionError: an option that cannot be had.
 
     """
+    options = options_of(
+        system=system,
+        context=context,
+        session=session,
+        layout=layout,
+        strict=strict,
+        guard=guard,
+        provider=provider,
+        ttl=ttl,
+        hoist=hoist,
+        preflight=preflight,
+        tools=tools,
+        gate=gate,
+        ledger=ledger,
+    )
+    adapter = _adapter_for(x)
+    for earlier in adapter.attachments(x):
+        _check_same(x, earlier.options, options, own_ledger=ledger is not None)
+    return cast("T", adapter.wrap(x, options))
+
+
+def options_of(  # noqa: PLR0913 - one for each wish
+    *,
+    system: str | None = None,
+    context: Sequence[str] = (),
+    session: Session | None = None,
+    layout: Literal["auto", "fork", "as_is"] = "auto",
+    strict: bool = False,
+    guard: bool = True,
+    provider: str | None = None,
+    ttl: str | None = None,
+    hoist: bool = True,
+    preflight: Literal["ask", "local"] = "ask",
+    tools: Literal["auto", "union"] = "auto",
+    gate: Gate | None = None,
+    ledger: Ledger | str | PathLike[str] | None = None,
+) -> Options:
+    """The options of `wrap`, checked."""
     if layout not in ("auto", "fork", "as_is"):
         raise OptionError(f"layout={layout!r} does not exist. Choose 'auto', 'fork' or 'as_is'.")
     if not isinstance(hoist, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -97,7 +135,7 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
     if session is not None and (system is not None or context or ttl is not None):
         raise OptionError("session= already has its system, context and ttl; drop those options.")
     book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
-    options = Options(
+    return Options(
         DEFAULT_SYSTEM if system is None else system,
         texts,
         session,
@@ -112,10 +150,6 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         Gate() if gate is None else gate,
         book,
     )
-    adapter = _adapter_for(x)
-    for earlier in adapter.attachments(x):
-        _check_same(x, earlier.options, options, own_ledger=ledger is not None)
-    return cast("T", adapter.wrap(x, options))
 
 
 def _check_same(x: object, before: Options, now: Options, *, own_ledger: bool) -> None:
