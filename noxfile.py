@@ -31,6 +31,9 @@ TEST_ENV = {
     "OTEL_SDK_DISABLED": "true",
 }
 
+# What its demo runs on; the adapter itself needs langchain-core alone.
+LANGCHAIN_DEMO = ("langchain-anthropic", "langchain-openai", "langgraph")
+
 
 @dataclass(frozen=True)
 class Adapter:
@@ -57,6 +60,28 @@ ADAPTERS = {
         ignored_warnings=(
             "unclosed:ResourceWarning",
             ":pytest.PytestUnraisableExceptionWarning",
+        ),
+    ),
+    "langchain": Adapter(
+        extras="langchain,engine,loopback",
+        oldest=(
+            "langchain-core==0.3.49",
+            "langchain-anthropic==0.3.10",
+            "langchain-openai==0.3.12",
+            "langgraph==0.3.34",
+            "langgraph-supervisor==0.0.19",
+            "langgraph-swarm==0.0.11",
+        ),
+        newest=(
+            "deepagents",
+            "langchain",
+            "langgraph-supervisor",
+            "langgraph-swarm",
+            *LANGCHAIN_DEMO,
+        ),
+        # The oldest langchain-core prints its messages by what pydantic has deprecated since.
+        ignored_warnings=(
+            "Accessing the 'model_fields' attribute on the instance:DeprecationWarning",
         ),
     ),
 }
@@ -180,7 +205,7 @@ def types(session: nox.Session) -> None:
     """Type-check core and adapters, strictly, as Python 3.10."""
     extras = [*ADAPTERS, *CORE_EXTRAS.split(",")]
     chosen = [word for extra in extras for word in ("--extra", extra)]
-    _install_group(session, "types", "-r", "pyproject.toml", *chosen)
+    _install_group(session, "types", "-r", "pyproject.toml", *chosen, *LANGCHAIN_DEMO)
     session.run("mypy", "core", "adapters")
     session.run("pyright", "--pythonpath", str(Path(session.bin) / "python"))
 

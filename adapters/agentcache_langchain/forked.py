@@ -7,7 +7,7 @@ fallbacks, and counts usage twice; a subclass of the model's own class is that c
 import functools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, closing
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
@@ -124,6 +124,8 @@ class StreamMixin:
         """Stream one call as a fork."""
         inner: Any = super()
         outer = turn_of(self)
+        if streams_silently(cast("BaseChatModel", self)):
+            kwargs = {"stream_usage": True, **kwargs}
         if outer is not None:  # within `_generate`, or the asynchronous twin
             for piece in inner._stream(messages, stop, run_manager, **kwargs):
                 outer.flight.event()
@@ -150,6 +152,8 @@ class StreamMixin:
         """Async twin of `_stream`."""
         inner: Any = super()
         outer = turn_of(self)
+        if streams_silently(cast("BaseChatModel", self)):
+            kwargs = {"stream_usage": True, **kwargs}
         if outer is not None:
             async for piece in inner._astream(messages, stop, run_manager, **kwargs):
                 outer.flight.event()
@@ -181,6 +185,11 @@ class EventsMixin:
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> Iterator[Any]:
         inner: Any = super()
+        if turn_of(self) is not None:
+            yield from inner._stream_chat_model_events(
+                messages, stop=stop, run_manager=run_manager, **kwargs
+            )
+            return
         turn = turn_to(self._agentcache, self, messages, stop, run_manager, kwargs)
         said, given = turn.given(messages, kwargs)
         with during(turn):
@@ -195,10 +204,22 @@ class EventsMixin:
                     return
                 yield turn.event(event)
 
+
+class AsyncEventsMixin:
+    """The asynchronous twin."""
+
+    _agentcache: Stand
+
     async def _astream_chat_model_events(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> AsyncIterator[Any]:
         inner: Any = super()
+        if turn_of(self) is not None:
+            async for event in inner._astream_chat_model_events(
+                messages, stop=stop, run_manager=run_manager, **kwargs
+            ):
+                yield event
+            return
         turn = turn_to(self._agentcache, self, messages, stop, run_manager, kwargs)
         said, given = turn.given(messages, kwargs)
         with during(turn):
@@ -220,8 +241,6 @@ def forked_copy(model: BaseChatModel, stand: Stand) -> BaseChatModel:
     twin: Any = model.model_copy()
     cls = _forked_class(type(model), stand)
     private: dict[str, Any] = twin.__pydantic_private__ or {}
-    if streams_silently(model):
-        twin.stream_usage = True
     object.__setattr__(twin, "__class__", cls)
     object.__setattr__(twin, "__pydantic_private__", {**private, _NAME: stand})
     return twin
@@ -252,11 +271,12 @@ def _forked_class(cls: type[BaseChatModel], stand: Stand) -> type[BaseChatModel]
 def _streams(cls: Any) -> tuple[type, ...]:
     """The overrides for streaming, where the class streams: LangChain asks which it has."""
     plain: Any = BaseChatModel
-    streams = (StreamMixin,) if cls._stream is not plain._stream else ()
-    names = ("_stream_chat_model_events", "_astream_chat_model_events")
-    own = [name for name in names if getattr(cls, name, None) is not None]
-    events = {name: EventsMixin.__dict__[name] for name in own}
-    return (*streams, *((type("EventsMixin", (), events),) if events else ()))
+    kinds = {
+        StreamMixin: cls._stream is not plain._stream,
+        EventsMixin: getattr(cls, "_stream_chat_model_events", None) is not None,
+        AsyncEventsMixin: getattr(cls, "_astream_chat_model_events", None) is not None,
+    }
+    return tuple(mixin for mixin, has in kinds.items() if has)
 
 
 def streams_silently(model: BaseChatModel) -> bool:
@@ -264,6 +284,9 @@ def streams_silently(model: BaseChatModel) -> bool:
 
     ChatOpenAI leaves usage out of a stream where it is given a base URL or a client.
     """
+    stand = stand_of(model)
+    if stand is not None and stand.wire.dialect == "openai.responses":
+        return False  # which says it in any case
     fields = type(model).model_fields
     if "stream_usage" not in fields or "stream_usage" in model.model_fields_set:
         return False

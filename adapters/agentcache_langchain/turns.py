@@ -12,9 +12,11 @@ from typing import Any, Final
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
+from agentcache.allow import refusal_text
 from agentcache.anchors import Follows
 from agentcache.attach import Attachment, Flight
 from agentcache.dialects.base import is_json
+from agentcache.layout import taking_turns
 from agentcache.rewrites import Rewrite
 from agentcache.sessions import Fork, Session
 from agentcache_langchain.answers import (
@@ -99,7 +101,8 @@ class Stand:
 class Turn:
     """One call in flight: `before` is its request as the program made it.
 
-    `moved` says that the class would have sent it to OpenAI's other API.
+    `moved` says that the class would have sent it to OpenAI's other API, `told` that the model was
+    told not to call another agent's tool.
     """
 
     owner: int
@@ -110,6 +113,7 @@ class Turn:
     tally: Tally
     first: FirstCall = field(default_factory=FirstCall)
     moved: bool = False
+    told: bool = False
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
@@ -171,22 +175,24 @@ class Turn:
         return event
 
     def again(self, messages: Sequence[BaseMessage]) -> "Turn | None":
-        """The same call with every tool forbidden on the wire; None if that would not help.
+        """The same call, told what it did, every tool forbidden on the wire; None the next time.
 
         For an agent without tools whose model calls one: its framework has nobody to refuse it.
         It is not forbidden from the start where that costs the shared history.
         """
         rewrite = self.flight.rewrite
-        if rewrite is None or rewrite.allowed or not any(map(self.foreign, messages)):
+        foreign = [name for message in messages for name in self.foreign(message)]
+        if rewrite is None or rewrite.allowed or not foreign or self.told:
             return None
-        forbidden = self.stand.session.parent.dialect.allow(())
-        request = {**rewrite.request, **forbidden}
-        if request == rewrite.request:
-            return None
+        wire = self.stand.session.parent.dialect
+        told = {"type": wire.text_type, "text": refusal_text(foreign, ()) + " Answer in text."}
+        said = [*rewrite.request[wire.messages_key], *wire.opened([told], ())]
+        said = taking_turns(wire, said) if wire.alternates else said
+        request = {**rewrite.request, wire.messages_key: said, **wire.allow(())}
         flight = Flight(self.stand.attachment, self.stand.session, self.flight.agent)
         flight.rewrite = replace(rewrite, request=request, keys=())
         tally = Tally(cumulative=self.tally.cumulative)
-        return replace(self, flight=flight, tally=tally)
+        return replace(self, flight=flight, tally=tally, told=True)
 
 
 _turn: ContextVar[Turn | None] = ContextVar("agentcache_langchain_turn", default=None)

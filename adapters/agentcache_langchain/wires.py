@@ -63,7 +63,7 @@ class Wire:
     def params(self, model: BaseChatModel) -> dict[str, Any]:
         """The parameters that the model sends with every request, without sending one."""
         if not self.native:
-            return {}
+            return {"model": name_of(model)}
         return dict(payload_of(model, [HumanMessage("?")], {}))
 
     def tools(self, model: BaseChatModel, tools: Sequence[Mapping[str, Any]]) -> list[Any]:

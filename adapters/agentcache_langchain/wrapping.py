@@ -315,10 +315,11 @@ def _about(groups: Sequence[_Group]) -> Iterator[str]:
         kinds = ", ".join(sorted({type(p.model).__name__ for p in group.places}))
         if not group.wire.native:
             yield f"{kinds}: forked in the messages only, without marks, tool_choice or affinity id"
-        if any(streams_silently(p.model) for p in group.places):
+        silent = group.wire.dialect != "openai.responses"
+        if silent and any(streams_silently(p.model) for p in group.places):
             yield (
-                f"{kinds}: streamed answers would not say what they cost; stream_usage=True is "
-                "set on the forks (stream_usage=False on the model keeps it off)."
+                f"{kinds}: streamed answers would not say what they cost; the forks ask for it "
+                "(stream_usage=False on the model keeps it off)."
             )
 
 

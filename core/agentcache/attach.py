@@ -138,8 +138,8 @@ class Attachment:
 
     def judge(self, session: Session, call: Call) -> None:
         """Leave the session's next conversations alone if forking turns out to cost more."""
-        if self.options.layout != "auto" or session.left:
-            return
+        if self.options.layout != "auto" or session.left or session.parent.context:
+            return  # what is named by hand is not in the program's own requests
         reason = self.watch.dearer(call)
         if reason:
             session.leave(reason)

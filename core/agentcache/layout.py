@@ -27,6 +27,7 @@ __all__ = [
     "lay",
     "lift",
     "reference_to",
+    "taking_turns",
     "trunk_texts",
 ]
 
@@ -173,7 +174,7 @@ def lay(
         following = [*following[:at], *tail.added, *following[at:]]
     messages = [*shared, *following]
     if dialect.alternates:
-        messages = _taking_turns(dialect, messages)
+        messages = taking_turns(dialect, messages)
     if mark and loops:
         messages = roll(dialect, rule, messages, mark, spent=spent)
     tools = [json.loads(tool) for tool in trunk.tools]  # fresh: who sends it may change it
@@ -188,7 +189,7 @@ def apart(dialect: Dialect, message: Json) -> list[Json]:
     return [{**message, "content": [part]} for part in content]
 
 
-def _taking_turns(dialect: Dialect, messages: Sequence[Json]) -> list[Json]:
+def taking_turns(dialect: Dialect, messages: Sequence[Json]) -> list[Json]:
     """Join what the user says in one go."""
     out: list[Json] = []
     for message in messages:

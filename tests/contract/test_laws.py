@@ -48,7 +48,7 @@ def test_every_fork_starts_with_all_of_its_parents_blocks(bench, parallel, strea
     sent = [[b.identity for b in blocks_of(r)] for r in bench.calls()]
     assert len(sent) == 5
     assert all(one[: len(parent)] == parent for one in sent)
-    assert len(parent) >= 4
+    assert len(parent) >= 3
 
 
 def test_every_text_and_tool_of_the_program_is_in_its_fork(bench):
@@ -67,8 +67,7 @@ def test_every_text_and_tool_of_the_program_is_in_its_fork(bench):
         for text in [*parts.system, *texts_in([m.get("content") or "" for m in parts.messages])]:
             assert lift(text, [BRIEF]) in whole
         assert BRIEF in whole
-        offered = [dumps(t) for t in wire.split(after).tools]
-        assert all(dumps(t) in offered for t in parts.tools)
+        assert all(dumps(t) in dumps(after) for t in parts.tools)
 
 
 def run_on_a_fresh_provider(kit: Any, endpoint: Endpoint, prepare: Any) -> list[bytes]:

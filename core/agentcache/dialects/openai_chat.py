@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from agentcache.dialects.base import BlockCutter, Json, Parts, is_json, role_of
 
-__all__ = ["OpenAIChat", "OpenAIChatControl", "OpenAIChatText", "texts_of"]
+__all__ = ["OpenAIChat", "OpenAIChatControl", "OpenAIChatText", "is_system", "texts_of"]
 
 _SYSTEM_ROLES = ("system", "developer")
 
@@ -30,10 +30,13 @@ class OpenAIChat(BlockCutter):
     )
 
     def split(self, request: Mapping[str, Any]) -> Parts:
-        """Take a request apart; the leading system or developer messages are its system text."""
+        """Take a request apart; the leading system or developer messages are its system text.
+
+        One with a name is an example (OpenAI cookbook, formatting inputs) and stays a message.
+        """
         messages: list[Json] = list(request.get("messages") or ())
         lead = 0
-        while lead < len(messages) and role_of(messages[lead]) in _SYSTEM_ROLES:
+        while lead < len(messages) and is_system(messages[lead]):
             lead += 1
         system = tuple(t for m in messages[:lead] for t in texts_of(m.get("content")))
         rest = {k: v for k, v in request.items() if k not in {"messages", "tools"}}
@@ -113,6 +116,12 @@ class OpenAIChatText(OpenAIChat):
     def opened(self, opening: Sequence[Json], messages: Sequence[Json]) -> list[Json]:
         """Put user texts in front of messages, which stay exactly as they are."""
         return [*({"role": "user", "content": part["text"]} for part in opening), *messages]
+
+
+def is_system(message: object) -> bool:
+    """Whether a message is system text and nothing else."""
+    plain = is_json(message) and set(message) <= {"role", "content", "type"}
+    return plain and role_of(message) in _SYSTEM_ROLES
 
 
 def texts_of(content: Any) -> list[str]:

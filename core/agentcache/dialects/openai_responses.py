@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from agentcache.dialects.base import BlockCutter, Json, Parts, role_of
-from agentcache.dialects.openai_chat import texts_of
+from agentcache.dialects.openai_chat import is_system, texts_of
 
 __all__ = ["OpenAIResponses"]
 
@@ -40,7 +40,7 @@ class OpenAIResponses(BlockCutter):
             [{"role": "user", "content": value}] if isinstance(value, str) else list(value)
         )
         lead = 0
-        while lead < len(items) and role_of(items[lead]) in ("system", "developer"):
+        while lead < len(items) and is_system(items[lead]):
             lead += 1
         instructions = request.get("instructions")
         system = [instructions] if isinstance(instructions, str) and instructions else []
