@@ -31,8 +31,8 @@ TEST_ENV = {
     "OTEL_SDK_DISABLED": "true",
 }
 
-# What its demo runs on; the adapter itself needs langchain-core alone.
-LANGCHAIN_DEMO = ("langchain-anthropic", "langchain-openai", "langgraph")
+# What the adapter's demo and middleware import; its heart needs langchain-core alone.
+LANGCHAIN = ("langchain", "langchain-anthropic", "langchain-openai", "langgraph")
 
 
 @dataclass(frozen=True)
@@ -72,16 +72,12 @@ ADAPTERS = {
             "langgraph-supervisor==0.0.19",
             "langgraph-swarm==0.0.11",
         ),
-        newest=(
-            "deepagents",
-            "langchain",
-            "langgraph-supervisor",
-            "langgraph-swarm",
-            *LANGCHAIN_DEMO,
-        ),
-        # The oldest langchain-core prints its messages by what pydantic has deprecated since.
+        newest=(*LANGCHAIN, "deepagents", "langgraph-supervisor", "langgraph-swarm"),
+        # The oldest langchain-core prints its messages by what pydantic has deprecated since, and
+        # the oldest langchain-openai leaves its clients' sockets to the garbage collector.
         ignored_warnings=(
             "Accessing the 'model_fields' attribute on the instance:DeprecationWarning",
+            "unclosed:ResourceWarning",
         ),
     ),
 }
@@ -205,7 +201,7 @@ def types(session: nox.Session) -> None:
     """Type-check core and adapters, strictly, as Python 3.10."""
     extras = [*ADAPTERS, *CORE_EXTRAS.split(",")]
     chosen = [word for extra in extras for word in ("--extra", extra)]
-    _install_group(session, "types", "-r", "pyproject.toml", *chosen, *LANGCHAIN_DEMO)
+    _install_group(session, "types", "-r", "pyproject.toml", *chosen, *LANGCHAIN)
     session.run("mypy", "core", "adapters")
     session.run("pyright", "--pythonpath", str(Path(session.bin) / "python"))
 

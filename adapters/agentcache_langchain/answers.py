@@ -6,13 +6,22 @@ from typing import Any, Final, cast
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from agentcache.allow import foreign_tools, refusal_text
+from agentcache.allow import foreign_tools
 from agentcache.dialects.base import is_json, is_list
 from agentcache.usage import Usage
 
-__all__ = ["FirstCall", "Tally", "as_text", "foreign_calls", "guard_event", "guarded"]
+__all__ = [
+    "FirstCall",
+    "Tally",
+    "as_text",
+    "dropped",
+    "foreign_calls",
+    "guard_event",
+    "renamed",
+]
 
 _CALLS: Final = ("tool_use", "tool_call", "tool_call_chunk", "function_call", "custom_tool_call")
+_PIECES: Final = (*_CALLS, "input_json_delta")
 _COUNTS: Final = ("prompt_tokens", "input_tokens")
 _MARK: Final = "not_your_tool__"
 """Stands before the name of a tool that is not the agent's: its own tool runner refuses it."""
@@ -93,20 +102,6 @@ def foreign_calls(message: BaseMessage, allowed: Sequence[str]) -> tuple[str, ..
     return foreign_tools([n for n in _names(message) if n], allowed)
 
 
-def guarded(message: BaseMessage, foreign: Sequence[str], allowed: Sequence[str]) -> None:
-    """Turn calls to these tools into what the framework can refuse, in place.
-
-    An agent with tools reads that there is no such tool, and goes on. One without any has nobody
-    to say so: the call becomes a text.
-    """
-    if not isinstance(message, AIMessage) or not foreign:
-        return
-    if allowed:
-        _renamed(message, foreign)
-    else:
-        _dropped(message, refusal_text(foreign, allowed))
-
-
 def guard_event(event: Any, allowed: Sequence[str]) -> None:
     """Rename calls to other tools in a protocol event, in place, however deep they stand."""
     if is_list(event):
@@ -140,7 +135,13 @@ def _called_in(content: Any) -> list[Any]:
     return [b for b in blocks if is_json(b) and b.get("type") in _CALLS]
 
 
-def _renamed(message: AIMessage, foreign: Sequence[str]) -> None:
+def renamed(message: BaseMessage, foreign: Sequence[str]) -> None:
+    """Rename calls to these tools, in place: the agent's tool runner answers that it has none such.
+
+    The agent reads that, and goes on.
+    """
+    if not isinstance(message, AIMessage) or not foreign:
+        return
     for call in _calls(message):
         if call.get("name") in foreign:
             call["name"] = _MARK + str(call["name"])
@@ -150,16 +151,19 @@ def _renamed(message: AIMessage, foreign: Sequence[str]) -> None:
             inner["name"] = _MARK + str(inner["name"])
 
 
-def _dropped(message: AIMessage, refusal: str) -> None:
+def dropped(message: BaseMessage, refusal: str) -> None:
+    """Drop every call, in place, and say why: an agent without tools has nobody to refuse one."""
+    if not isinstance(message, AIMessage):
+        return
     message.tool_calls, message.invalid_tool_calls = [], []
     message.additional_kwargs.pop("tool_calls", None)
     if isinstance(message, AIMessageChunk):
         message.tool_call_chunks = []
     content: Any = message.content
     if is_list(content):
-        kept = [b for b in content if not (is_json(b) and b.get("type") in _CALLS)]
-        message.content = [*kept, {"type": "text", "text": refusal}]
-    else:
+        kept = [b for b in content if not (is_json(b) and b.get("type") in _PIECES)]
+        message.content = [*kept, {"type": "text", "text": refusal}] if refusal else kept
+    elif refusal:
         message.content = f"{content}\n{refusal}" if content else refusal
 
 

@@ -25,8 +25,15 @@ def _missing(error: ImportError) -> MissingExtraError:
 
 
 try:
-    from langgraph.graph import END, START, MessagesState, StateGraph
-    from langgraph.prebuilt import create_react_agent
+    from langgraph.graph import (  # pyright: ignore[reportMissingTypeStubs]
+        END,
+        START,
+        MessagesState,
+        StateGraph,
+    )
+    from langgraph.prebuilt import (
+        create_react_agent,  # pyright: ignore[reportDeprecated, reportUnknownVariableType]
+    )
 except ImportError as _error:
     raise _missing(_error) from _error
 
@@ -59,7 +66,7 @@ def build(endpoint: Endpoint, brief: str, *, parallel: bool) -> Runnable[Any, An
     The supervisor hands out the work and, once the last worker has reported, writes the page.
     """
     model = _model(endpoint)
-    graph = StateGraph(MessagesState)
+    graph: Any = StateGraph(MessagesState)
     graph.add_node("supervisor", _supervisor(model))
     graph.add_node("researcher", _worker(model, "researcher", _RESEARCHER, office.search_records))
     graph.add_node("analyst", _worker(model, "analyst", _ANALYST, office.break_even_months))
@@ -73,8 +80,12 @@ def build(endpoint: Endpoint, brief: str, *, parallel: bool) -> Runnable[Any, An
         graph.add_edge("researcher", "analyst")
         graph.add_edge("analyst", "reviewer")
     graph.add_edge("reviewer", "supervisor")
-    asked = RunnableLambda(lambda _: {"messages": [HumanMessage(brief)]})
-    return asked | graph.compile()
+
+    def ask(_nothing: None) -> dict[str, Any]:
+        return {"messages": [HumanMessage(brief)]}
+
+    program: Runnable[Any, Any] = RunnableLambda(ask) | graph.compile()
+    return program
 
 
 def run(program: object) -> str:
@@ -106,7 +117,8 @@ def _worker(
     with warnings.catch_warnings():
         # LangGraph 1 points to the package `langchain`, which the demo does without.
         warnings.simplefilter("ignore", DeprecationWarning)
-        agent = create_react_agent(model, [tool(does)], prompt=prompt, name=name)
+        make: Any = create_react_agent  # pyright: ignore[reportDeprecated, reportUnknownVariableType]
+        agent = make(model, [tool(does)], prompt=prompt, name=name)
 
     def worker(state: MessagesState) -> dict[str, Any]:
         return _report(name, agent.invoke(dict(state))["messages"][-1])

@@ -15,7 +15,16 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
 from agentcache.allow import names_a_tool
-from agentcache_langchain.turns import Stand, Turn, during, is_moved, sending, turn_of, turn_to
+from agentcache_langchain.turns import (
+    Stand,
+    Turn,
+    during,
+    is_last,
+    is_moved,
+    sending,
+    turn_of,
+    turn_to,
+)
 
 __all__ = ["forked_copy", "stand_of", "streams_silently"]
 
@@ -84,7 +93,7 @@ class ForkMixin:
         turn = turn_of(self)
         if turn is not None:
             turn.tally.sign(getattr(getattr(event, "message", None), "id", None))
-            if "tools" in turn.before:
+            if "tools" in turn.before or _calls_a_tool(event):
                 kwargs["coerce_content_to_string"] = False
         return inner._make_message_chunk_from_anthropic_event(event, **kwargs)
 
@@ -202,7 +211,10 @@ class EventsMixin:
                     event = next(source, None)
                 if event is None:
                     return
-                yield turn.event(event)
+                if is_last(turn.event(event)):
+                    break
+                yield event
+        yield event  # after which nobody may ask for more: the call is over by now
 
 
 class AsyncEventsMixin:
@@ -233,7 +245,10 @@ class AsyncEventsMixin:
                         event = await anext(source, None)
                     if event is None:
                         return
-                    yield turn.event(event)
+                    if is_last(turn.event(event)):
+                        break
+                    yield event
+        yield event
 
 
 def forked_copy(model: BaseChatModel, stand: Stand) -> BaseChatModel:
@@ -291,6 +306,13 @@ def streams_silently(model: BaseChatModel) -> bool:
     if "stream_usage" not in fields or "stream_usage" in model.model_fields_set:
         return False
     return not getattr(model, "stream_usage", True)
+
+
+def _calls_a_tool(event: Any) -> bool:
+    block, delta = getattr(event, "content_block", None), getattr(event, "delta", None)
+    return getattr(block, "type", "") == "tool_use" or (
+        getattr(delta, "type", "") == "input_json_delta"
+    )
 
 
 def _said(result: ChatResult) -> list[BaseMessage]:

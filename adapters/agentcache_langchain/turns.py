@@ -23,14 +23,25 @@ from agentcache_langchain.answers import (
     FirstCall,
     Tally,
     as_text,
+    dropped,
     foreign_calls,
     guard_event,
-    guarded,
+    renamed,
 )
 from agentcache_langchain.plain import Plain
 from agentcache_langchain.wires import Wire, beside, name_of, payload_of
 
-__all__ = ["Alone", "Stand", "Turn", "during", "is_moved", "sending", "turn_of", "turn_to"]
+__all__ = [
+    "Alone",
+    "Stand",
+    "Turn",
+    "during",
+    "is_last",
+    "is_moved",
+    "sending",
+    "turn_of",
+    "turn_to",
+]
 
 _GENERIC: Final = ("agent", "model", "call_model", "llm", "model_request", "__start__", "")
 _VOICES: Final = 64
@@ -102,7 +113,8 @@ class Turn:
     """One call in flight: `before` is its request as the program made it.
 
     `moved` says that the class would have sent it to OpenAI's other API, `told` that the model was
-    told not to call another agent's tool.
+    told not to call another agent's tool, `spoke` that a part of its answer has gone out, `refused`
+    what is said in place of a call that an agent without tools made.
     """
 
     owner: int
@@ -114,12 +126,14 @@ class Turn:
     first: FirstCall = field(default_factory=FirstCall)
     moved: bool = False
     told: bool = False
+    spoke: bool = False
+    refused: str | None = None
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
         """What the call shares, to the gate."""
         rewrite = self.flight.rewrite
-        return rewrite.keys if rewrite is not None and rewrite.forked else ()
+        return rewrite.keys if rewrite is not None else ()
 
     def given(
         self, messages: list[BaseMessage], kwargs: dict[str, Any]
@@ -157,9 +171,17 @@ class Turn:
         rewrite = self.flight.rewrite
         if rewrite is None or not rewrite.forked:
             return
-        guarded(message, self.foreign(message), rewrite.allowed)
-        if self.moved:
+        foreign = self.foreign(message)
+        if foreign and not rewrite.allowed:
+            self.refused = self.refused or refusal_text(foreign, ())
+        if self.refused is None or rewrite.allowed:
+            renamed(message, foreign)
+        else:  # and the rest of its pieces, which carry no name
+            dropped(message, self.refused)
+            self.refused = ""
+        if self.moved or (self.refused is not None and "tools" not in self.before):
             as_text(message)
+        self.spoke = self.spoke or bool(message.content)
         if rewrite.one_call:
             self.first.keep(message)
 
@@ -182,7 +204,7 @@ class Turn:
         """
         rewrite = self.flight.rewrite
         foreign = [name for message in messages for name in self.foreign(message)]
-        if rewrite is None or rewrite.allowed or not foreign or self.told:
+        if rewrite is None or rewrite.allowed or not foreign or self.told or self.spoke:
             return None
         wire = self.stand.session.parent.dialect
         told = {"type": wire.text_type, "text": refusal_text(foreign, ()) + " Answer in text."}
@@ -223,6 +245,11 @@ def turn_of(model: object) -> Turn | None:
     return turn if turn is not None and turn.owner == id(model) else None
 
 
+def is_last(event: Any) -> bool:
+    """Whether a protocol event ends its message."""
+    return is_json(event) and event.get("event") in ("message-finish", "error")
+
+
 @contextmanager
 def during(turn: Turn) -> Generator[None]:
     """Make the turn visible where the class writes its request."""
@@ -238,7 +265,7 @@ def sending(turn: Turn, held: Any) -> Generator[Turn]:
     """Record the call when it ends, however it ends."""
     flight = turn.flight
     flight.held, flight.started_s = held, time.monotonic()
-    held.writes = flight.forked
+    held.writes = bool(turn.keys)
     error = ""
     try:
         yield turn

@@ -1,5 +1,6 @@
 """Session: one frozen parent and the forks that stand on it."""
 
+import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,6 +32,8 @@ from agentcache.trunks import Path, Trunks
 __all__ = ["Fork", "Rewrite", "Session"]
 
 _BRANCHES: Final = 256
+_HEAD: Final = 5
+"""Characters taken for a token where two requests are to begin alike for more than the minimum."""
 _EPOCHS: Final = 8
 _WHO: Final = 64
 """Tokens of a tail's frame: who the agent is, and which tools are its own."""
@@ -414,7 +417,8 @@ class Fork:
         names = tuple(wire.tool_name(t) for t in wire.tools_of(request) if is_json(t))
         reason = side_call or not_plain(wire, request)
         if reason:
-            return Rewrite(dict(request), False, reason, names, before, before)
+            held = self._heads(blocks) if side_call else ()
+            return Rewrite(dict(request), False, reason, names, before, before, keys=held)
         parts, history = self._history(wire.split(request), blocks)
         session.settle(parts.tools)
         talk = talk or self._talk(parts, history)
@@ -427,7 +431,8 @@ class Fork:
             path = talk.standing.path
             session.anchors.ask(self._number, history, path, None if reason else anchor)
         if reason:
-            return Rewrite(dict(request), False, reason, names, before, before)
+            held = self._heads(blocks) if reason == why_not else ()
+            return Rewrite(dict(request), False, reason, names, before, before, keys=held)
         keys_held = talk.standing.keys_with(anchor.key, anchor.weight)
         if session.is_fork(blocks, talk.standing):
             return Rewrite(dict(request), True, "", names, before, before, keys=keys_held)
@@ -440,6 +445,24 @@ class Fork:
         after = session.prints(session.blocks(sent, keys, talk.standing.lead))
         shared = talk.standing.tokens + anchor.weight
         return Rewrite(sent, True, "", names, before, after, headers, keys_held, shared, one_call)
+
+    def _heads(self, blocks: Sequence[Block]) -> tuple[tuple[str, str], ...]:
+        """What tells the gate that requests which stay as they are begin alike.
+
+        Where the longest common prefix is read, the first of them warms it for the others: as far
+        as the provider's minimum and a little more.
+        """
+        parent = self._session.parent
+        rule, head = parent.rule, ""
+        if rule.matching != "prefix" or rule.placement != "parallel" or self._follows == "nothing":
+            return ()
+        for block in blocks:
+            head += block.json[: _HEAD * rule.min_tokens - len(head)]
+        if len(head) < _HEAD * max(rule.min_tokens, 1):
+            return ()
+        text = head.encode("utf-8", "surrogatepass")
+        digest = hashlib.blake2b(text, digest_size=8).hexdigest()
+        return ((f"{parent.domain}{parent.domain.organisation}", f"head:{digest}"),)
 
     def _one_call(self, parts: Parts, anchor: Anchor) -> tuple[Parts, bool]:
         """The parts without the parameter that asks for one tool call at most, if it had one.

@@ -44,12 +44,12 @@ def test_on_the_embedded_engine_it_is_measured(capsys):
     assert {c["report"]["unit"] for c in found} == {"n/a"}
     for cell in found:
         total = cell["report"]["total"]
-        workers = [r for r in cell["report"]["rows"] if r["ceiling_across"]]
+        after = [r for r in cell["report"]["rows"] if r["ceiling_across"]]
         if cell["layout"] == "separate":
             assert total["cached_across"] < 0.01 * total["input_tokens"]
         else:
-            assert len(workers) == 3
-            assert all(r["cached_across"] >= 0.95 * r["ceiling_across"] for r in workers)
+            assert {r["agent"] for r in after} >= {"researcher", "analyst", "reviewer"}
+            assert all(r["cached_across"] >= 0.95 * r["ceiling_across"] for r in after)
 
 
 def test_the_table_marks_every_row_as_measured_or_emulated(capsys):
@@ -80,8 +80,9 @@ def test_the_analyst_waits_for_the_researcher_only_in_turn(parallel):
         scenario.run(scenario.build(endpoint, "The brief.", parallel=parallel))
         calls = [json.loads(r.raw)["messages"] for r in provider.log]
     analyst = next(c for c in calls if "pricing analyst" in c[0]["content"])
-    assert [m.get("name") for m in analyst[2:]] == ["supervisor", *["researcher"] * (not parallel)]
-    assert [m.get("name") for m in calls[-1][-2:]] == ["analyst", "reviewer"]
+    heard = ["supervisor"] if parallel else ["supervisor", "researcher"]
+    assert [m.get("name") for m in analyst[2:]] == heard
+    assert {m.get("name") for m in calls[-1]} >= {"researcher", "analyst", "reviewer"}
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,12 @@ from agentcache import Ledger, loopback
 from agentcache.loopback.scripts import _listed_tools
 
 from .programs import BRIEF, quietly
-from .test_models import APIS, call, model_of
+from .test_models import APIS, call, model_of, one_loop
+from .test_models import pytestmark as quiet
 
+__all__ = ["one_loop"]
+
+pytestmark = quiet
 CALLS = ("invoke", "ainvoke", "stream", "astream")
 
 
@@ -256,7 +260,6 @@ def test_two_tools_of_one_name_are_refused_and_both_agents_named(desk: Desk) -> 
     assert "search_web" in str(raised.value)
     assert "keeper" in str(raised.value)
     assert "guest" in str(raised.value)
-    assert agentcache.wrapped is not None
     before = len(desk.sent)
     one.invoke({"messages": [HumanMessage("?")]})
     assert "one worker of a team" not in desk.sent[before].raw.decode()

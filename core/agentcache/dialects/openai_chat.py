@@ -120,8 +120,7 @@ class OpenAIChatText(OpenAIChat):
 
 def is_system(message: object) -> bool:
     """Whether a message is system text and nothing else."""
-    plain = is_json(message) and set(message) <= {"role", "content", "type"}
-    return plain and role_of(message) in _SYSTEM_ROLES
+    return is_json(message) and "name" not in message and role_of(message) in _SYSTEM_ROLES
 
 
 def texts_of(content: Any) -> list[str]:
