@@ -73,10 +73,12 @@ ADAPTERS = {
             "langgraph-swarm==0.0.11",
         ),
         newest=(*LANGCHAIN, "deepagents", "langgraph-supervisor", "langgraph-swarm"),
-        # The oldest langchain-core prints its messages by what pydantic has deprecated since, and
-        # the oldest langchain-openai leaves its clients' sockets to the garbage collector.
+        # The oldest versions: langchain-core prints messages by what pydantic has deprecated
+        # since, langchain-openai leaves its sockets to the garbage collector, langchain-anthropic
+        # says so when a model calls a tool that the program did not offer.
         ignored_warnings=(
             "Accessing the 'model_fields' attribute on the instance:DeprecationWarning",
+            "Received unexpected tool content block:UserWarning",
             "unclosed:ResourceWarning",
         ),
     ),

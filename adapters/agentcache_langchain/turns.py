@@ -15,10 +15,12 @@ from langchain_core.messages import BaseMessage
 from agentcache.allow import refusal_text
 from agentcache.anchors import Follows
 from agentcache.attach import Attachment, Flight
+from agentcache.blocks import dumps
 from agentcache.dialects.base import is_json
 from agentcache.layout import taking_turns
 from agentcache.rewrites import Rewrite
 from agentcache.sessions import Fork, Session
+from agentcache.worth import Agent, talk_would_cost_more
 from agentcache_langchain.answers import (
     FirstCall,
     Tally,
@@ -75,7 +77,8 @@ class Stand:
     """What a forked model knows: the model it copies, its session, and how its class speaks.
 
     `label` is the agent's name, where the model is held by one agent only. `tools` are the names it
-    may call, in its order; None where any agent may use this model. `follows` says whether its
+    may call, in its order; None where any agent may use this model. `company` are all agents of the
+    session as far as they are known, until the first call. `follows` says whether its
     agents are known to talk in one history.
     """
 
@@ -87,12 +90,22 @@ class Stand:
     label: str = ""
     tools: tuple[str, ...] | None = None
     follows: Follows = "found"
+    company: list[Agent] = field(default_factory=list[Agent])
     forks: dict[str, Fork] = field(default_factory=dict[str, Fork])
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __deepcopy__(self, memo: object) -> "Stand":
         """A copied model stands where the first one does."""
         return self
+
+    def judge(self, before: Mapping[str, Any]) -> None:
+        """Before the first call: would sharing what it says cost more than leaving it alone?"""
+        with self.lock:
+            company, self.company[:] = list(self.company), []
+        if company and self.attachment.options.layout == "auto":
+            said = self.session.parent.dialect.split(before).messages
+            history = sum(self.session.weigh_text(dumps(message)) for message in said)
+            self.session.leave(talk_would_cost_more(self.session, company, history))
 
     def fork(self, name: str) -> Fork:
         """The fork of the agent of this name."""
@@ -297,6 +310,7 @@ def turn_to(
     turn = Turn(id(model), stand, flight, before, plain, tally, moved=moved)
     fork = stand.fork(name)
     side = _side_call(stand, before, plain)
+    stand.judge(before)
     strict = stand.attachment.options.strict
     flight.rewrite = fork.rewrite(before, name=name, side_call=side, strict=strict)
     turn.moved = moved and flight.forked

@@ -10,6 +10,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable
 
 from agentcache.attach import Attachment, Options
+from agentcache.blocks import dumps
 from agentcache.differences import in_params
 from agentcache.errors import (
     AgentcacheWarning,
@@ -20,7 +21,7 @@ from agentcache.errors import (
 from agentcache.parent import CacheDomain, common_tools, freeze, union_tools
 from agentcache.rules import Rule
 from agentcache.sessions import Session
-from agentcache.worth import Sample
+from agentcache.worth import Agent, Sample
 from agentcache_langchain.forked import forked_copy, stand_of, streams_silently
 from agentcache_langchain.places import Found, Place, find
 from agentcache_langchain.turns import Alone, Stand
@@ -133,9 +134,11 @@ def _wrap_all(
     groups = _grouped(rest, attachment.options)
     for group in groups:
         session = _session(group, attachment)
+        company = _company(group, session)
         for place in group.places:
             stand = _stand(place, group, session, attachment, alone)
             apart = not shared and group.rule.matching == "prefix"
+            stand.company = company
             stand.follows = "found" if apart else "history"
             place.put(forked_copy(place.model, stand))
     if rest:
@@ -261,6 +264,20 @@ def _samples(group: _Group, tools: dict[str, list[Any]]) -> list[Sample]:
 def _accepts(session: Session, group: _Group) -> bool:
     alike = session.domain == group.domain and session.parent.dialect.name == group.wire.dialect
     return alike and not in_params(session.parent, "?", group.params)
+
+
+def _company(group: _Group, session: Session) -> list[Agent]:
+    """What is known of the agents that will stand on a session, for a bill beforehand."""
+    found: list[Agent] = []
+    name_of, front = session.parent.dialect.tool_name, session.standing.names
+    for place in group.places:
+        tools = group.wire.tools(place.model, place.tools)
+        sizes = {name_of(tool): session.weigh_text(dumps(tool)) for tool in tools}
+        adds = sum(size for name, size in sizes.items() if name not in front)
+        if place.use == "agent":
+            own = session.weigh_text(place.system) if place.system else 0
+            found.append(Agent(sum(sizes.values()), own, adds))
+    return found
 
 
 def _check_joins(session: Session, group: _Group) -> None:

@@ -141,6 +141,7 @@ class Anchors:
         self._anchored: dict[tuple[int, bytes], None] = {}
         self._mine: dict[tuple[int, bytes], None] = {}
         self._begun: dict[int, dict[bytes, None]] = {}
+        self._plain: dict[tuple[int, bytes], None] = {}
         self._joined: dict[bytes, None] = {}
         self._lock = threading.Lock()
 
@@ -155,19 +156,29 @@ class Anchors:
         if follows == "nothing":
             return START
         with self._lock:
-            at = self._kept(fork, history)
+            at = self._kept(fork, history, own_weight)
             if at is None:
                 at = self._new(fork, history, follows, own_weight)
             older = (n for n in range(at - 1, 0, -1) if (0, history.keys[n]) in self._anchored)
             return Anchor(at, history.keys[at], sum(history.weights[:at]), next(older, 0))
 
-    def _kept(self, fork: int, history: History) -> int | None:
-        """The latest anchor after which nobody else has spoken."""
+    def _kept(self, fork: int, history: History, own_weight: int) -> int | None:
+        """Where this fork's text stood last, unless it pays to move it behind what others said.
+
+        Moved, it is sent anew, and so are the fork's own turns; what others said since is then
+        written for all. A conversation that begins has no place yet.
+        """
         turns = history.turns(0)
-        foreign = [n for n in turns if not self._is_mine(fork, history, n)]
-        after = foreign[-1] + 1 if foreign else 0 if turns else history.end
-        places = range(history.end, after - 1, -1)
-        return next((n for n in places if (fork + 1, history.keys[n]) in self._anchored), None)
+        places = range(history.end, -1 if turns else history.end - 1, -1)
+        at = next((n for n in places if (fork + 1, history.keys[n]) in self._anchored), None)
+        if at is None:
+            return None
+        mine, others, own = 0, 0, True
+        for n in range(at, history.end):
+            if n in turns:
+                own = self._is_mine(fork, history, n)
+            mine, others = mine + own * history.weights[n], others + (not own) * history.weights[n]
+        return at if others < own_weight + mine or not others else None
 
     def _is_mine(self, fork: int, history: History, turn: int) -> bool:
         """Whether this fork said it: it was asked about all before, or has said this elsewhere."""
@@ -182,12 +193,18 @@ class Anchors:
         joined = [k for k in history.keys[1:] if self._asked.get(k, _NOBODY)[0] - {fork}]
         for key in joined:
             _keep(self._joined, key, None)
+        longer = sum(history.weights[:end]) >= own_weight
         if joined:
-            return end
+            return end if longer else 0
         begun = self._begun.get(fork, {}).keys() - {history.keys[end]}
         alone = begun and self._joined.keys().isdisjoint(begun)
-        longer = sum(history.weights[:end]) >= own_weight
         return end if follows == "history" and longer and not alone else 0
+
+    def stays_plain(self, fork: int, history: History) -> bool:
+        """Whether this is the next turn of a loop whose last request was sent as it is."""
+        with self._lock:
+            turns = history.turns(0)
+            return bool(turns) and (fork, history.keys[turns[-1]]) in self._plain
 
     def ask(self, fork: int, history: History, path: Path, anchor: Anchor | None) -> None:
         """Remember a request; `anchor` is where its fork's text stands, if it is sent as one."""
@@ -200,6 +217,8 @@ class Anchors:
             if anchor is not None:
                 _keep(self._anchored, (fork + 1, anchor.key), None)
                 _keep(self._anchored, (0, anchor.key), None)
+            else:
+                _keep(self._plain, (fork, key), None)
 
 
 def _keep(known: dict[K, V], key: K, value: V, room: int = _ROOM) -> None:

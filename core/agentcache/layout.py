@@ -157,7 +157,8 @@ def lay(
     system, lead, spent = _trunk_parts(dialect, rule, trunk, mark, kept=_HISTORY if after else 0)
     said, own = own[:after], own[after:]
     if mark and after:
-        ends = (after, older) if older and far_back(rule, said[older:]) else (after,)
+        alone = bool(rule.single_shot) and not loops  # then only its own marks are looked up
+        ends = (after, older) if older and (alone or far_back(rule, said[older:])) else (after,)
         room = rule.marks_max - spent - (1 if loops and not rule.automatic else 0)
         said, used = mark_ends(dialect, said, ends[: max(1, room)], mark)
         spent += used

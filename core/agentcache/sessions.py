@@ -423,7 +423,7 @@ class Fork:
         session.settle(parts.tools)
         talk = talk or self._talk(parts, history)
         anchor = self._anchor(talk, history, parts)
-        why_not = talk.standing.why_not_with(anchor.weight)
+        why_not = talk.standing.why_not_with(anchor.weight) or self._stays_plain(history)
         parts, one_call = self._one_call(parts, anchor)
         reason = "" if try_it else talk.left
         reason = reason or why_not or self._differs(request, parts, blocks, strict=strict)
@@ -445,6 +445,12 @@ class Fork:
         after = session.prints(session.blocks(sent, keys, talk.standing.lead))
         shared = talk.standing.tokens + anchor.weight
         return Rewrite(sent, True, "", names, before, after, headers, keys_held, shared, one_call)
+
+    def _stays_plain(self, history: History | None) -> str:
+        session = self._session
+        if history is None or not session.anchors.stays_plain(self._number, history):
+            return ""
+        return "begun_plain: the request before was sent as it is, and this one goes on from it"
 
     def _heads(self, blocks: Sequence[Block]) -> tuple[tuple[str, str], ...]:
         """What tells the gate that requests which stay as they are begin alike.

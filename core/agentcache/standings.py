@@ -10,6 +10,8 @@ from agentcache.trunks import Path
 __all__ = ["Standing"]
 
 Key = tuple[str, str]
+_SURE = 1.1
+"""An estimate that is to be more than the minimum in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Standing:
 
     def why_not_with(self, more: int) -> str:
         """Why forking cannot pay, if that many tokens of shared history follow the trunk."""
-        if more and self.tokens + more >= self.parent.rule.min_tokens:
+        if more and self.tokens + more >= _SURE * self.parent.rule.min_tokens:
             parent = self.parent
             texts = parent.system or parent.context or parent.mark
             return _why_not(parent, self.tokens + more, text=bool(texts))

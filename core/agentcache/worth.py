@@ -1,6 +1,6 @@
 """Worth it? A rough bill of a program as it is and forked, before anything is sent."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,10 +10,13 @@ from agentcache.standings import Standing
 from agentcache.talks import opening
 from agentcache.trunks import Path
 
-__all__ = ["Sample", "would_cost_more"]
+__all__ = ["Agent", "Sample", "talk_would_cost_more", "would_cost_more"]
 
 LOOP_CALLS: Final = 3
 """Calls assumed of an agent with tools: two tool calls and the answer."""
+_COMPANY: Final = 2
+_FRAME: Final = 32
+"""Tokens of a tail's frame: the agent's name, and which tools are its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,39 @@ class Sample:
     name: str
     request: Mapping[str, Any]
     writes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent in a shared history: tokens of its `tools`, its `own` text, what a fork `adds`."""
+
+    tools: int
+    own: int
+    adds: int = 0
+
+
+def talk_would_cost_more(session: Session, agents: Sequence[Agent], history: int) -> str:
+    """Say why forking agents that talk in one history would cost more; empty if not.
+
+    `history` are the tokens of what they all read first. Estimated as in `would_cost_more`.
+    """
+    rule, shared = session.parent.rule, session.standing.tokens
+    if not rule.billed or len(agents) < _COMPANY:
+        return ""
+    read, write = rule.read_multiplier, rule.ttl.write_multiplier
+    plain = sum(
+        _plain(rule, agent.tools + agent.own + history, calls, writes=rule.automatic)
+        for agent in agents
+        for calls in [LOOP_CALLS if agent.tools else 1]
+    )
+    trunk = shared + history
+    forked = trunk * (write - read)
+    for agent in agents:
+        calls = LOOP_CALLS if agent.tools else 1
+        forked += _forked(rule, trunk, agent.own + agent.adds + _FRAME, calls)
+    if trunk < rule.min_tokens or forked <= plain:
+        return ""
+    return _said(forked, plain)
 
 
 def would_cost_more(session: Session, samples: Iterable[Sample]) -> str:
@@ -58,6 +94,10 @@ def would_cost_more(session: Session, samples: Iterable[Sample]) -> str:
     forked += sum(written.values()) * (rule.ttl.write_multiplier - rule.read_multiplier)
     if forked <= plain:
         return ""
+    return _said(forked, plain)
+
+
+def _said(forked: float, plain: float) -> str:
     return (
         f"would_cost_more: forked, the input would cost about {forked:,.0f} token equivalents, as "
         f"it is about {plain:,.0f} (estimated). Share more context, or fewer tools; "

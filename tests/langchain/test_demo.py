@@ -32,7 +32,7 @@ def test_emulated_forks_read_across_agents_and_cost_less_in_every_cell(capsys, m
     totals = [c["report"]["total"] for c in found]
     assert {t["calls"] for t in totals} == {8}
     assert [t["cached_across"] for t in totals[:2]] == [0, 0]
-    assert all(t["cached_across"] > 6000 for t in totals[2:])
+    assert all(t["cached_across"] > 5000 for t in totals[2:])
     assert totals[2]["cost"] < totals[0]["cost"]
     assert totals[3]["cost"] < totals[1]["cost"]
 

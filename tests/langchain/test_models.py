@@ -377,6 +377,7 @@ async def test_callbacks_see_one_run_of_the_unforked_messages(bench: Bench, way:
     assert two.ended[0]["input_tokens"] == bench.sent[-1].input_tokens
 
 
+@pytest.mark.filterwarnings("ignore:.*is in beta")
 def test_usage_is_counted_once(bench: Bench) -> None:
     callbacks = pytest.importorskip("langchain_core.callbacks")
     if not hasattr(callbacks, "get_usage_metadata_callback"):
