@@ -189,6 +189,17 @@ def adapter(session: nox.Session, framework: str, edge: str) -> None:
 
 
 @nox.session(python=HIGHEST)
+def standard_tests(session: nox.Session) -> None:
+    """Run langchain-tests' own suites on plain and on forked classes, test by test."""
+    tools = nox.project.dependency_groups(PYPROJECT, "test")
+    _install_wheel(session, "langchain,loopback", *tools, *LANGCHAIN, "langchain-tests==1.1.9")
+    # It brings pytest-asyncio, which aborts where warnings are errors, and records requests.
+    options = ["-p", "no:asyncio", "--benchmark-disable", "--disable-recording", "--tb=line"]
+    options += ["--timeout=300", "--inline-snapshot=disable", "tests/langchain_standard"]
+    session.run("python", "-Im", "pytest", *options, *session.posargs, env=TEST_ENV)
+
+
+@nox.session(python=HIGHEST)
 def lint(session: nox.Session) -> None:
     """Check style, format and who imports whom."""
     _install_group(session, "lint")

@@ -7,7 +7,6 @@ from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
     contextmanager,
-    nullcontext,
 )
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -15,11 +14,10 @@ from typing import Any, Final
 
 from crewai import BaseLLM
 
-from agentcache.attach import Attachment
+from agentcache.attach import Attachment, Flight
 from agentcache.dialects import dialect
 from agentcache.dialects.base import is_list
 from agentcache.gate import Pass
-from agentcache.ledger import Call
 from agentcache.rewrites import Rewrite
 from agentcache.sessions import Fork
 from agentcache.talks import Talk, opening
@@ -182,30 +180,28 @@ def _talk(stand: Stand, messages: Sequence[Any], kwargs: Mapping[str, Any]) -> T
 
 def entry(stand: Stand, speech: Speech) -> AbstractContextManager[Pass]:
     """The gate, for a call that will be a fork; an open door for any other."""
-    if speech.talk is None or speech.talk.left or speech.talk.standing.why_not:
-        return nullcontext(_ungated(stand))
-    *shorter, key = speech.talk.standing.keys
-    return stand.attachment.options.gate.enter(key, stand.fork.session.terms, shorter)
+    return _flight(stand, speech).enter(_keys(speech))
 
 
 def aentry(stand: Stand, speech: Speech) -> AbstractAsyncContextManager[Pass]:
     """Async twin of `entry`."""
-    if speech.talk is None or speech.talk.left or speech.talk.standing.why_not:
-        return nullcontext(_ungated(stand))
-    *shorter, key = speech.talk.standing.keys
-    return stand.attachment.options.gate.aenter(key, stand.fork.session.terms, shorter)
+    return _flight(stand, speech).aenter(_keys(speech))
 
 
-def _ungated(stand: Stand) -> Pass:
-    session = stand.fork.session
-    return Pass("ungated", session.key, session.terms, time.monotonic())
+def _flight(stand: Stand, speech: Speech) -> Flight:
+    return Flight(stand.attachment, stand.fork.session, speech.name, reason=speech.side_call)
+
+
+def _keys(speech: Speech) -> tuple[tuple[str, str], ...]:
+    talk = speech.talk
+    return () if talk is None or talk.left or talk.standing.why_not else talk.standing.keys
 
 
 @contextmanager
 def previewing(llm: object, stand: Stand, messages: Sequence[Any]) -> Generator[Turn]:
     """Let the hooks rewrite a request that is only counted: no gate, no record."""
     speech = Speech(stand.fork.name, talk=_talk(stand, messages, {}))
-    turn = Turn(id(llm), stand, speech, _ungated(stand), inline=True)
+    turn = Turn(id(llm), stand, speech, _flight(stand, speech).ungated(), inline=True)
     token = _turn.set(turn)
     try:
         yield turn
@@ -231,26 +227,10 @@ def sending(turn: Turn) -> Generator[Turn]:
 
 def _record(turn: Turn, error: str) -> None:
     stand, rewrite = turn.stand, turn.rewrite
-    session = stand.fork.session
     if rewrite is not None and rewrite.forked:
         sent, own = (sum(p.weight for p in made) for made in (rewrite.sent, rewrite.original))
         stand.extra = sent - own
-    stand.attachment.ledger.record(
-        Call(
-            agent=turn.speech.name,
-            model=session.domain.model,
-            rule_id=session.parent.rule.id,
-            session=session.affinity_id,
-            forked=rewrite is not None and rewrite.forked,
-            reason=rewrite.reason if rewrite is not None else turn.speech.side_call,
-            place=turn.held.role,
-            usage=turn.usage,
-            sent=rewrite.sent if rewrite is not None else (),
-            original=rewrite.original if rewrite is not None else (),
-            started_s=turn.started_s,
-            first_event_s=turn.first_event_s,
-            ended_s=time.monotonic(),
-            waited_s=turn.held.waited_s,
-            error=error,
-        )
-    )
+    flight = _flight(stand, turn.speech)
+    flight.rewrite, flight.usage, flight.held = rewrite, turn.usage, turn.held
+    flight.started_s, flight.first_event_s = turn.started_s, turn.first_event_s
+    flight.land(error)

@@ -39,9 +39,9 @@ class Tally:
         self.signs: tuple[str, ...] = ()
 
     def result(self, result: ChatResult) -> None:
-        """Read a whole answer."""
+        """Read a whole answer; its usage is known already where it came in pieces."""
         self.notice(result.llm_output or {})
-        for generation in result.generations:
+        for generation in result.generations if not self._said else ():
             self.piece(generation)
 
     def piece(self, generation: ChatGeneration) -> None:

@@ -55,6 +55,7 @@ class ForkMixin:
         if turn_of(self) is not None:  # the class calls itself, e.g. from its async method
             return inner._generate(messages, stop, run_manager, **kwargs)
         turn = turn_to(self._agentcache, self, messages, stop, run_manager, kwargs)
+        turn.whole = True
         while True:
             said, given = turn.given(messages, kwargs)
             with turn.flight.enter(turn.keys) as held, sending(turn, held), during(turn):
@@ -73,6 +74,7 @@ class ForkMixin:
         if turn_of(self) is not None:
             return await inner._agenerate(messages, stop, run_manager, **kwargs)
         turn = turn_to(self._agentcache, self, messages, stop, run_manager, kwargs)
+        turn.whole = True
         while True:
             said, given = turn.given(messages, kwargs)
             async with turn.flight.aenter(turn.keys) as held:
@@ -137,8 +139,7 @@ class StreamMixin:
             kwargs = {"stream_usage": True, **kwargs}
         if outer is not None:  # within `_generate`, or the asynchronous twin
             for piece in inner._stream(messages, stop, run_manager, **kwargs):
-                outer.flight.event()
-                yield piece
+                yield outer.inside(piece)
             return
         turn = turn_to(self._agentcache, self, messages, stop, run_manager, kwargs)
         again: Turn | None = turn
@@ -165,8 +166,7 @@ class StreamMixin:
             kwargs = {"stream_usage": True, **kwargs}
         if outer is not None:
             async for piece in inner._astream(messages, stop, run_manager, **kwargs):
-                outer.flight.event()
-                yield piece
+                yield outer.inside(piece)
             return
         turn = turn_to(self._agentcache, self, messages, stop, run_manager, kwargs)
         again: Turn | None = turn

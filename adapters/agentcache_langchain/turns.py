@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGenerationChunk
 
 from agentcache.allow import refusal_text
 from agentcache.anchors import Follows
@@ -102,7 +103,8 @@ class Stand:
         """Before the first call: would sharing what it says cost more than leaving it alone?"""
         with self.lock:
             company, self.company[:] = list(self.company), []
-        if company and self.attachment.options.layout == "auto":
+        named = self.session.parent.context  # by hand: to leave it out would change the program
+        if company and not named and self.attachment.options.layout == "auto":
             said = self.session.parent.dialect.split(before).messages
             history = sum(self.session.weigh_text(dumps(message)) for message in said)
             self.session.leave(talk_would_cost_more(self.session, company, history))
@@ -127,7 +129,8 @@ class Turn:
 
     `moved` says that the class would have sent it to OpenAI's other API, `told` that the model was
     told not to call another agent's tool, `spoke` that a part of its answer has gone out, `refused`
-    what is said in place of a call that an agent without tools made.
+    what is said in place of a call that an agent without tools made. A `whole` answer may yet be
+    streamed inside; `overheard` are calls taken out of its pieces, which the class cannot join.
     """
 
     owner: int
@@ -141,6 +144,8 @@ class Turn:
     told: bool = False
     spoke: bool = False
     refused: str | None = None
+    whole: bool = False
+    overheard: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
@@ -184,7 +189,7 @@ class Turn:
         rewrite = self.flight.rewrite
         if rewrite is None or not rewrite.forked:
             return
-        foreign = self.foreign(message)
+        foreign = (*self.overheard, *self.foreign(message))
         if foreign and not rewrite.allowed:
             self.refused = self.refused or refusal_text(foreign, ())
         if self.refused is None or rewrite.allowed:
@@ -197,6 +202,18 @@ class Turn:
         self.spoke = self.spoke or bool(message.content)
         if rewrite.one_call:
             self.first.keep(message)
+
+    def inside(self, piece: ChatGenerationChunk) -> ChatGenerationChunk:
+        """A piece of a stream within another call of the class, such as its asynchronous twin."""
+        self.flight.event()
+        if self.whole:
+            self.tally.piece(piece)
+            rewrite = self.flight.rewrite
+            if rewrite is not None and not rewrite.allowed:
+                self.overheard += self.foreign(piece.message)
+            if self.overheard:
+                dropped(piece.message, "")
+        return piece
 
     def event(self, event: Any) -> Any:
         """Read a protocol event, and keep it from calling another agent's tool."""
@@ -216,7 +233,7 @@ class Turn:
         It is not forbidden from the start where that costs the shared history.
         """
         rewrite = self.flight.rewrite
-        foreign = [name for message in messages for name in self.foreign(message)]
+        foreign = [*self.overheard, *(n for message in messages for n in self.foreign(message))]
         if rewrite is None or rewrite.allowed or not foreign or self.told or self.spoke:
             return None
         wire = self.stand.session.parent.dialect
@@ -227,7 +244,7 @@ class Turn:
         flight = Flight(self.stand.attachment, self.stand.session, self.flight.agent)
         flight.rewrite = replace(rewrite, request=request, keys=())
         tally = Tally(cumulative=self.tally.cumulative)
-        return replace(self, flight=flight, tally=tally, told=True)
+        return replace(self, flight=flight, tally=tally, told=True, overheard=())
 
 
 _turn: ContextVar[Turn | None] = ContextVar("agentcache_langchain_turn", default=None)

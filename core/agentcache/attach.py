@@ -176,13 +176,13 @@ class Flight:
     def enter(self, keys: Sequence[Hashable]) -> AbstractContextManager[Pass]:
         """The gate, for a call that shares these prefixes, the shortest first; open for none."""
         if not keys:
-            return nullcontext(self._ungated())
+            return nullcontext(self.ungated())
         return self.attachment.options.gate.enter(keys[-1], self.session.terms, keys[:-1])
 
     def aenter(self, keys: Sequence[Hashable]) -> AbstractAsyncContextManager[Pass]:
         """Async twin of `enter`."""
         if not keys:
-            return nullcontext(self._ungated())
+            return nullcontext(self.ungated())
         return self.attachment.options.gate.aenter(keys[-1], self.session.terms, keys[:-1])
 
     def event(self) -> None:
@@ -194,7 +194,7 @@ class Flight:
 
     def land(self, error: str = "") -> None:
         """Record the call, as it ended."""
-        rewrite, held = self.rewrite, self.held or self._ungated()
+        rewrite, held = self.rewrite, self.held or self.ungated()
         call = Call(
             agent=self.agent,
             model=self.session.domain.model,
@@ -215,7 +215,8 @@ class Flight:
         self.attachment.ledger.record(call)
         self.attachment.judge(self.session, call)
 
-    def _ungated(self) -> Pass:
+    def ungated(self) -> Pass:
+        """A pass for a call that waits for nobody."""
         return Pass("ungated", self.session.key, self.session.terms, time.monotonic())
 
 

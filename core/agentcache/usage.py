@@ -52,6 +52,9 @@ def _read(shape: Shape, payload: Payload) -> Usage:
     total = _first(payload, shape.total)
     pick = _sum if shape.adds else _first
     read, write = pick(payload, shape.read), pick(payload, shape.write)
+    if shape.adds and write is not None:  # langchain-anthropic before 1.4 counts a lifetime twice
+        known = sum(_at(payload, path) or 0 for _, path in shape.split)
+        write = max(write - known, known) if write - known >= known else write
     if shape.fresh and total is not None:
         total += (read or 0) + (write or 0)
     found = Usage(total, read, write, _sum(payload, shape.output), _split(shape, payload))

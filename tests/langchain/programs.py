@@ -57,7 +57,7 @@ def script(turn: loopback.Turn) -> loopback.Answer:
     if turn.forced_tool is not None or turn.response_schema is not None:
         return loopback.agent(turn)
     mine, made = _listed_tools(turn), list(_made(turn.body))
-    forked = "you are that subagent" in turn.user
+    forked = any("you are that subagent" in said.text for said in turn.texts)
     for call in _CALLS:
         again = (call.name, call.arguments.get("subagent_type")) in made
         if call.name in mine and not again and not (forked and call.name == "task"):

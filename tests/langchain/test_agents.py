@@ -249,6 +249,22 @@ def test_checkpoints_never_hold_the_prefix_and_restarts_go_on(
     assert (last.cached_tokens or 0) / (last.input_tokens or 1) > 0.9
 
 
+@pytest.mark.parametrize("api", APIS)
+def test_a_context_is_told_to_every_agent_of_a_program(
+    provider: loopback.Loopback, api: str
+) -> None:
+    """It may be news to them: that sending it costs more is no reason to keep it from them."""
+    agents = [
+        react_worker(name, model_of(provider, api), [tool_of(ROLES[name][1])])
+        for name in ("researcher", "writer")
+    ]
+    agentcache.wrap(agents, context=[BRIEF])
+    for agent in agents:
+        agent.invoke(ask("Go on."))
+    assert len(sent(provider)) == 4
+    assert all(BRIEF[-80:] in request.raw.decode() for request in sent(provider))
+
+
 @dataclass
 class FannedOut:
     """What a fan-out said, and how many of its four calls found a cold cache."""

@@ -373,8 +373,10 @@ async def test_callbacks_see_one_run_of_the_unforked_messages(bench: Bench, way:
     one, two = ears
     assert two.begun == one.begun
     assert two.names == one.names
-    assert len(two.ended) == 1
-    assert two.ended[0]["input_tokens"] == bench.sent[-1].input_tokens
+    assert len(one.ended) == len(two.ended) == 1
+    # Some classes count a stream twice (langchain-anthropic 0.3): then a fork does so too.
+    counts = [ear.ended[0]["input_tokens"] for ear in ears]
+    assert counts[1] / counts[0] == _input(bench.sent[-1:]) / _input(bench.sent[:1])
 
 
 @pytest.mark.filterwarnings("ignore:.*is in beta")
@@ -382,14 +384,23 @@ def test_usage_is_counted_once(bench: Bench) -> None:
     callbacks = pytest.importorskip("langchain_core.callbacks")
     if not hasattr(callbacks, "get_usage_metadata_callback"):
         pytest.skip("this langchain-core has no usage callback")
-    forked = agentcache.wrap(bench.model())
-    with callbacks.get_usage_metadata_callback() as heard:
-        forked.invoke(asked(ROLES[0]))
-        list(forked.stream(asked(ROLES[1])))
-    (usage,) = heard.usage_metadata.values()
-    assert usage["input_tokens"] == sum(request.input_tokens or 0 for request in bench.sent)
+    plain = bench.model(stream_usage=True)
+    counted = []
+    for model in (plain, agentcache.wrap(plain)):
+        bench.provider.reset()
+        with callbacks.get_usage_metadata_callback() as heard:
+            model.invoke(asked(ROLES[0]))
+            list(model.stream(asked(ROLES[1])))
+        (usage,) = heard.usage_metadata.values()
+        counted.append(usage["input_tokens"] / _input(bench.sent))
+    assert counted[1] == pytest.approx(counted[0], rel=1e-3)
 
 
+def _input(requests: Sequence[loopback.Logged]) -> int:
+    return sum(request.input_tokens or 0 for request in requests)
+
+
+@pytest.mark.filterwarnings("ignore:.*is in beta")
 def test_token_counting_is_the_plain_models(bench: Bench) -> None:
     plain = bench.model(custom_get_token_ids=lambda text: [len(word) for word in text.split()])
     forked = agentcache.wrap(plain)
