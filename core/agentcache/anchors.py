@@ -206,19 +206,24 @@ class Anchors:
             turns = history.turns(0)
             return bool(turns) and (fork, history.keys[turns[-1]]) in self._plain
 
-    def ask(self, fork: int, history: History, path: Path, anchor: Anchor | None) -> None:
-        """Remember a request; `anchor` is where its fork's text stands, if it is sent as one."""
+    def ask(
+        self, fork: int, history: History, path: Path, anchor: Anchor, *, plain: bool = False
+    ) -> None:
+        """Remember a request; its fork's text stands at `anchor`.
+
+        A `plain` one goes out as the program made it, with that text in front.
+        """
         with self._lock:
             key = history.keys[history.end]
             who, _ = self._asked.get(key, (frozenset[int](), path))
             _keep(self._asked, key, (who | {fork}, path))
             if not any(self._is_mine(fork, history, n) for n in history.turns(0)):
                 _keep(self._begun.setdefault(fork, {}), key, None, _BEGUN)
-            if anchor is not None:
-                _keep(self._anchored, (fork + 1, anchor.key), None)
-                _keep(self._anchored, (0, anchor.key), None)
-            else:
+            _keep(self._anchored, (fork + 1, START.key if plain else anchor.key), None)
+            if plain:
                 _keep(self._plain, (fork, key), None)
+            else:
+                _keep(self._anchored, (0, anchor.key), None)
 
 
 def _keep(known: dict[K, V], key: K, value: V, room: int = _ROOM) -> None:

@@ -429,7 +429,7 @@ class Fork:
         reason = reason or why_not or self._differs(request, parts, blocks, strict=strict)
         if history is not None and not try_it:
             path = talk.standing.path
-            session.anchors.ask(self._number, history, path, None if reason else anchor)
+            session.anchors.ask(self._number, history, path, anchor, plain=bool(reason))
         if reason:
             held = self._heads(blocks) if reason == why_not else ()
             return Rewrite(dict(request), False, reason, names, before, before, keys=held)
