@@ -11,11 +11,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from agentcache.blocks import Block
 from agentcache.dialects import Dialect, Json
-from agentcache.dialects.base import is_json, role_of
+from agentcache.dialects.base import is_json, is_list, role_of
 from agentcache.layout import apart
 from agentcache.trunks import Path
 
@@ -104,11 +104,26 @@ def history_of(
         split = len(pieces) == len(mine)
         units += [(p, [n]) for p, n in zip(pieces, mine, strict=True)] if split else []
         units += [] if split else [(message, mine)]
-    own = tuple(_digest(*(blocks[n].identity for n in mine)) for _, mine in units)
+    own = tuple(
+        _digest(*(blocks[n].identity for n in mine))
+        if (text := _text_of(message)) is None
+        else _digest(b"text", text.encode("utf-8", "surrogatepass"))
+        for message, mine in units
+    )
     keys = tuple(accumulate(own, _digest, initial=b""))
     said = tuple(_is_models(message) for message, _ in units)
     tokens = tuple(sum(weights[n] for n in mine) for _, mine in units)
     return History(keys, own, said, tokens), tuple(message for message, _ in units)
+
+
+def _text_of(message: Json) -> str | None:
+    """What the user says, if it is a text and nothing else: as a string or as the only part."""
+    content: Any = message.get("content") if role_of(message) == "user" else None
+    if is_list(content) and len(content) == 1 and is_json(content[0]):
+        plain = set(content[0]) <= {"type", "text", "cache_control", "prompt_cache_breakpoint"}
+        content = content[0].get("text") if plain else None
+    named = set(message) - {"role", "content", "type"}
+    return content if isinstance(content, str) and not named else None
 
 
 def _digest(*pieces: bytes) -> bytes:
