@@ -80,6 +80,7 @@ ADAPTERS = {
             "Accessing the 'model_fields' attribute on the instance:DeprecationWarning",
             "Received unexpected tool content block:UserWarning",
             "unclosed:ResourceWarning",
+            ":pytest.PytestUnraisableExceptionWarning",
         ),
     ),
 }

@@ -17,9 +17,9 @@ from crewai import BaseLLM
 from agentcache.attach import Attachment, Flight
 from agentcache.dialects import dialect
 from agentcache.dialects.base import is_list
+from agentcache.forks import Fork
 from agentcache.gate import Pass
 from agentcache.rewrites import Rewrite
-from agentcache.sessions import Fork
 from agentcache.talks import Talk, opening
 from agentcache.usage import Usage
 from agentcache_crewai.outlook import Outlook

@@ -119,8 +119,16 @@ def _names(message: AIMessage) -> Iterator[str]:
     """The name of every tool called, wherever LangChain keeps it."""
     for call in _calls(message):
         yield str(call.get("name") or "")
-    for call in message.additional_kwargs.get("tool_calls") or ():
-        yield str((call.get("function") or {}).get("name") or "")
+    for inner in _raw_calls(message):
+        yield str(inner.get("name") or "")
+
+
+def _raw_calls(message: AIMessage) -> list[dict[str, Any]]:
+    """Tool calls as an API gave them, which LangChain keeps beside its own."""
+    kept: Any = message.additional_kwargs.get("tool_calls")
+    calls: list[Any] = kept if is_list(kept) else []
+    found: list[Any] = [call.get("function") for call in calls if is_json(call)]
+    return [inner for inner in found if is_json(inner)]
 
 
 def _calls(message: AIMessage) -> list[Any]:
@@ -131,7 +139,7 @@ def _calls(message: AIMessage) -> list[Any]:
 
 
 def _called_in(content: Any) -> list[Any]:
-    blocks = cast("list[Any]", content) if is_list(content) else []
+    blocks = content if is_list(content) else []
     return [b for b in blocks if is_json(b) and b.get("type") in _CALLS]
 
 
@@ -145,8 +153,7 @@ def renamed(message: BaseMessage, foreign: Sequence[str]) -> None:
     for call in _calls(message):
         if call.get("name") in foreign:
             call["name"] = _MARK + str(call["name"])
-    for call in message.additional_kwargs.get("tool_calls") or ():
-        inner = call.get("function") or {}
+    for inner in _raw_calls(message):
         if inner.get("name") in foreign:
             inner["name"] = _MARK + str(inner["name"])
 

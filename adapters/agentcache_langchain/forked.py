@@ -53,7 +53,7 @@ class ForkMixin:
         """Send one call as a fork: through the gate, recorded, its answer checked."""
         inner: Any = super()
         if turn_of(self) is not None:  # the class calls itself, e.g. from its async method
-            return inner._generate(messages, stop, run_manager, **kwargs)
+            return cast("ChatResult", inner._generate(messages, stop, run_manager, **kwargs))
         turn = turn_to(self._agentcache, self, messages, stop, run_manager, kwargs)
         turn.whole = True
         while True:
@@ -72,7 +72,8 @@ class ForkMixin:
         """Async twin of `_generate`."""
         inner: Any = super()
         if turn_of(self) is not None:
-            return await inner._agenerate(messages, stop, run_manager, **kwargs)
+            nested = await inner._agenerate(messages, stop, run_manager, **kwargs)
+            return cast("ChatResult", nested)
         turn = turn_to(self._agentcache, self, messages, stop, run_manager, kwargs)
         turn.whole = True
         while True:
@@ -258,7 +259,7 @@ def forked_copy(model: BaseChatModel, stand: Stand) -> BaseChatModel:
     private: dict[str, Any] = twin.__pydantic_private__ or {}
     object.__setattr__(twin, "__class__", cls)
     object.__setattr__(twin, "__pydantic_private__", {**private, _NAME: stand})
-    return twin
+    return cast("BaseChatModel", twin)
 
 
 def stand_of(model: object) -> Stand | None:
@@ -280,7 +281,8 @@ def _forked_class(cls: type[BaseChatModel], stand: Stand) -> type[BaseChatModel]
         "bind_tools": _binding(cls),
     }
     bases = (ForkMixin, *_streams(cls), cls)
-    return type(cls)(cls.__name__, bases, space)
+    made: Any = type(cls)
+    return cast("type[BaseChatModel]", made(cls.__name__, bases, space))
 
 
 def _streams(cls: Any) -> tuple[type, ...]:

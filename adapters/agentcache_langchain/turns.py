@@ -18,9 +18,10 @@ from agentcache.anchors import Follows
 from agentcache.attach import Attachment, Flight
 from agentcache.blocks import dumps
 from agentcache.dialects.base import is_json
+from agentcache.forks import Fork
 from agentcache.layout import taking_turns
 from agentcache.rewrites import Rewrite
-from agentcache.sessions import Fork, Session
+from agentcache.sessions import Session
 from agentcache.worth import Agent, talk_would_cost_more
 from agentcache_langchain.answers import (
     FirstCall,
@@ -101,13 +102,21 @@ class Stand:
 
     def judge(self, before: Mapping[str, Any]) -> None:
         """Before the first call: would sharing what it says cost more than leaving it alone?"""
+        session = self.session
+        parent = session.parent
+        named = parent.context  # by hand: to leave it out would change the program
+        if named or self.attachment.options.layout != "auto" or session.used:
+            return
         with self.lock:
             company, self.company[:] = list(self.company), []
-        named = self.session.parent.context  # by hand: to leave it out would change the program
-        if company and not named and self.attachment.options.layout == "auto":
-            said = self.session.parent.dialect.split(before).messages
-            history = sum(self.session.weigh_text(dumps(message)) for message in said)
-            self.session.leave(talk_would_cost_more(self.session, company, history))
+        weigh, wire = session.weigh_text, parent.dialect
+        if not self.label and not parent.adds:  # a model by itself: its tools tell how many share
+            tools = sum(weigh(dumps(tool)) for tool in wire.tools_of(before))
+            front = sum(map(weigh, parent.tools))
+            company = [Agent(tools, 0)] * max(2, round(front / tools)) if tools else []
+        if company:
+            history = sum(weigh(dumps(message)) for message in wire.split(before).messages)
+            session.leave(session.left or talk_would_cost_more(session, company, history))
 
     def fork(self, name: str) -> Fork:
         """The fork of the agent of this name."""

@@ -24,7 +24,7 @@ _PAYLOAD_CLASSES: Final = (
     ("langchain_anthropic.chat_models", "ChatAnthropic"),
 )
 _BY_NAME: Final = ("openai", "anthropic")
-_A_TOOL: Final = {
+_A_TOOL: Final[dict[str, Any]] = {
     "type": "function",
     "function": {"name": "t", "parameters": {"type": "object", "properties": {}}},
 }

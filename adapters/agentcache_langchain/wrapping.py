@@ -48,19 +48,20 @@ def wrap(x: object, options: Options) -> object:
     """
     if isinstance(x, BaseChatModel):
         return x if stand_of(x) else _wrap_all([x], options)[0]
-    if isinstance(x, list | tuple):
-        every = cast("Sequence[object]", x)
-        made = _wrap_all(list(every), options)
-        return x if all(a is b for a, b in zip(every, made, strict=True)) else made
+    every = _several(x)
+    if every is not None:
+        made = _wrap_all(every, options)
+        return x if _alike(every, made) else made
     _wrap_all([x], options)
     return x
 
 
 def unwrap(x: object) -> object:
     """Put every model back; a forked model is exchanged for the one it copies."""
-    if isinstance(x, list | tuple):
-        every = [unwrap(one) for one in cast("Sequence[object]", x)]
-        return x if all(a is b for a, b in zip(x, every, strict=True)) else every
+    every = _several(x)
+    if every is not None:
+        plain = [unwrap(one) for one in every]
+        return x if _alike(every, plain) else plain
     if isinstance(x, BaseChatModel):
         stand = stand_of(x)
         return x if stand is None else stand.original
@@ -73,11 +74,19 @@ def unwrap(x: object) -> object:
 
 def attachments(x: object) -> Sequence[Attachment]:
     """What `wrap` attached, found through the forked models."""
-    every = list(cast("Sequence[object]", x)) if isinstance(x, list | tuple) else [x]
+    every = _several(x) or [x]
     models = [one for one in every if isinstance(one, BaseChatModel)]
     models += [place.model for place in _found(every).places]
     stands = [stand for model in models if (stand := stand_of(model)) is not None]
     return list({id(s.attachment): s.attachment for s in stands}.values())
+
+
+def _several(x: object) -> list[object] | None:
+    return list(cast("Sequence[object]", x)) if isinstance(x, list | tuple) else None
+
+
+def _alike(one: Sequence[object], other: Sequence[object]) -> bool:
+    return all(a is b for a, b in zip(one, other, strict=True))
 
 
 def _found(every: Sequence[object]) -> Found:
@@ -137,7 +146,8 @@ def _wrap_all(
         company = _company(group, session)
         for place in group.places:
             stand = _stand(place, group, session, attachment, alone)
-            apart = not shared and group.rule.matching == "prefix"
+            # There a first text taken for a history costs what requests have in common already.
+            apart = group.rule.matching == "prefix" and not (shared and place.name)
             stand.company = company
             stand.follows = "found" if apart else "history"
             place.put(forked_copy(place.model, stand))

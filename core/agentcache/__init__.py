@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentcache.errors import AgentcacheError, AgentcacheWarning
+    from agentcache.forks import Fork
     from agentcache.gate import Gate
     from agentcache.ledger import Call, Ledger
     from agentcache.parent import CacheDomain, Parent, freeze
     from agentcache.reports import Report
     from agentcache.rules import Rule, rule_for
-    from agentcache.sessions import Fork, Session
+    from agentcache.sessions import Session
     from agentcache.usage import Usage
     from agentcache.wrapping import report, session, unwrap, wrap, wrapped
 
@@ -49,7 +50,7 @@ _HOME = {
     "AgentcacheWarning": "errors",
     "CacheDomain": "parent",
     "Call": "ledger",
-    "Fork": "sessions",
+    "Fork": "forks",
     "Gate": "gate",
     "Ledger": "ledger",
     "Parent": "parent",

@@ -222,11 +222,15 @@ def _attached(x: object) -> Sequence[Attachment]:
     return found
 
 
+def _several(x: object) -> list[object]:
+    return list(cast("Sequence[object]", x)) if isinstance(x, list | tuple) else []
+
+
 def _adapter_for(x: object) -> Adapter:
     known = {e.name: e.value for e in entry_points(group=GROUP)}
-    if isinstance(x, list | tuple) and x:
-        every = cast("Sequence[object]", x)
-        first, *others = (_adapter_for(one) for one in every)
+    several = _several(x)
+    if several:
+        first, *others = (_adapter_for(one) for one in several)
         if all(other is first for other in others):
             return first
     for cls in type(x).__mro__:

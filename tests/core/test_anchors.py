@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentcache.dialects import dialect
+from agentcache.forks import Fork
 from agentcache.parent import CacheDomain, freeze
 from agentcache.rules import rule_for
-from agentcache.sessions import Fork, Session
+from agentcache.sessions import Session
 
 BRIEF = "The brief, which all of them read. " + "facts about the market " * 400
 LONG = "You are long. " + "Mind every rule of the house. " * 900

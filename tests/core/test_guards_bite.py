@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agentcache import layout, marks, sessions
+from agentcache import forks, layout, marks
 from agentcache.allow import foreign_tools
 from agentcache.dialects import dialect
 from agentcache.gate import Gate, Terms
@@ -46,13 +46,13 @@ def identities(request: dict[str, Any]) -> list[str]:
 
 def test_without_the_parents_order_of_tools_a_fork_leaves_its_parent(mocker) -> None:
     held = session()
-    lay = sessions.lay
+    lay = forks.lay
 
     def own_order(wire, rule, trunk, *rest, **more):
         turned = replace(trunk, tools=trunk.tools[::-1])
         return lay(wire, rule, turned, *rest, **more)
 
-    mocker.patch("agentcache.sessions.lay", own_order)
+    mocker.patch("agentcache.forks.lay", own_order)
     sent = held.fork("w").rewrite(body()).request
 
     trunk = [b.identity for b in held.parent.blocks()]
