@@ -146,8 +146,7 @@ def _wrap_all(
         company = _company(group, session)
         for place in group.places:
             stand = _stand(place, group, session, attachment, alone)
-            # There a first text taken for a history costs what requests have in common already.
-            apart = group.rule.matching == "prefix" and not (shared and place.name)
+            apart = not shared and group.rule.matching == "prefix"
             stand.company = company
             stand.follows = "found" if apart else "history"
             place.put(forked_copy(place.model, stand))
