@@ -1,10 +1,12 @@
 """Start and stop the provider on this machine."""
 
+import asyncio
 import socket
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agentcache.errors import EndpointError, MissingExtraError, OptionError
@@ -15,12 +17,16 @@ from agentcache.loopback.tokens import Tokenizer, pieces
 from agentcache.loopback.values import Latency, Logged, Script, Turn
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from agentcache.loopback.app import App
 
 __all__ = ["Loopback", "serve"]
 
 _HOSTS = ("127.0.0.1", "localhost")
 _START_S = 10.0
+_TICK_S = 0.1
+_LOOKS = 5
 
 
 class Loopback:
@@ -136,6 +142,7 @@ def _running(app: "App", bound: socket.socket) -> Generator[None, None, None]:
         timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)
+    server.main_loop = partial(_until_told, server)  # type: ignore[method-assign]
     thread = threading.Thread(
         target=server.run, args=([bound],), name="agentcache-loopback", daemon=True
     )
@@ -147,6 +154,16 @@ def _running(app: "App", bound: socket.socket) -> Generator[None, None, None]:
         app.close()
         server.should_exit = True
         thread.join(_START_S)
+
+
+async def _until_told(server: "uvicorn.Server") -> None:
+    """Serve until told to stop, and notice soon: uvicorn looks ten times a second only."""
+    ticks = 0
+    while not server.should_exit:
+        if ticks % _LOOKS == 0 and await server.on_tick(ticks // _LOOKS):
+            return
+        ticks += 1
+        await asyncio.sleep(_TICK_S / _LOOKS)
 
 
 def _await_start(started: Callable[[], bool], thread: threading.Thread) -> None:
