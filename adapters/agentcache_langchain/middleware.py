@@ -50,13 +50,13 @@ class PrefixForkMiddleware(AgentMiddleware[Any, Any]):
         return report_on(self._attachment.ledger)
 
     def wrap_model_call(
-        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Any]
+        self, request: "ModelRequest[Any]", handler: "Callable[[ModelRequest[Any]], Any]"
     ) -> Any:
         """Call the model's fork instead of the model."""
         return handler(request.override(model=self._fork(request.model)))
 
     async def awrap_model_call(
-        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[Any]]
+        self, request: "ModelRequest[Any]", handler: "Callable[[ModelRequest[Any]], Awaitable[Any]]"
     ) -> Any:
         """Async twin of `wrap_model_call`."""
         return await handler(request.override(model=self._fork(request.model)))
