@@ -75,13 +75,9 @@ class History:
             end -= 1
         return end
 
-    def turns(self, after: int) -> list[int]:
-        """Where the model began to speak, from that message on."""
-        return [
-            n
-            for n, said in enumerate(self.said)
-            if said and n >= after and not (n and self.said[n - 1])
-        ]
+    def turns(self) -> list[int]:
+        """Where the model began to speak."""
+        return [n for n, said in enumerate(self.said) if said and not (n and self.said[n - 1])]
 
 
 def history_of(
@@ -183,7 +179,7 @@ class Anchors:
         Moved, it is sent anew, and so are the fork's own turns; what others said since is then
         written for all. A conversation that begins has no place yet.
         """
-        turns = history.turns(0)
+        turns = history.turns()
         places = range(history.end, -1 if turns else history.end - 1, -1)
         at = next((n for n in places if (fork + 1, history.keys[n]) in self._anchored), None)
         if at is None:
@@ -218,7 +214,7 @@ class Anchors:
     def stays_plain(self, fork: int, history: History) -> bool:
         """Whether this is the next turn of a loop whose last request was sent as it is."""
         with self._lock:
-            turns = history.turns(0)
+            turns = history.turns()
             return bool(turns) and (fork, history.keys[turns[-1]]) in self._plain
 
     def ask(
@@ -232,7 +228,7 @@ class Anchors:
             key = history.keys[history.end]
             who, _ = self._asked.get(key, (frozenset[int](), path))
             _keep(self._asked, key, (who | {fork}, path))
-            if not any(self._is_mine(fork, history, n) for n in history.turns(0)):
+            if not any(self._is_mine(fork, history, n) for n in history.turns()):
                 _keep(self._begun.setdefault(fork, {}), key, None, _BEGUN)
             _keep(self._anchored, (fork + 1, START.key if plain else anchor.key), None)
             if plain:
