@@ -75,8 +75,12 @@ def unwrap(x: object) -> object:
 def attachments(x: object) -> Sequence[Attachment]:
     """What `wrap` attached, found through the forked models."""
     every = _several(x) or [x]
+    return _attached(every, _found(every))
+
+
+def _attached(every: Sequence[object], found: Found) -> list[Attachment]:
     models = [one for one in every if isinstance(one, BaseChatModel)]
-    models += [place.model for place in _found(every).places]
+    models += [place.model for place in found.places]
     stands = [stand for model in models if (stand := stand_of(model)) is not None]
     return list({id(s.attachment): s.attachment for s in stands}.values())
 
@@ -136,7 +140,7 @@ def _wrap_all(
         raise NothingToForkError(f"No chat model was found to fork. {why}".strip())
     _check_free(places, options)
     rest = [place for place in places if stand_of(place.model) is None]
-    earlier = attachments(every)
+    earlier = _attached(every, found)
     attachment = attachment or (earlier[-1] if earlier else Attachment(options))
     shared = _share_history(every)
     alone = Alone(alone=_is_alone(places, every, attachment.options))

@@ -1,5 +1,6 @@
 """What core keeps beside a wrapped object, and what it hands to an adapter."""
 
+import logging
 import threading
 import time
 import warnings
@@ -21,6 +22,7 @@ from agentcache.worth import Sample, would_cost_more
 
 __all__ = ["Adapter", "Attachment", "Flight", "Options"]
 
+_log = logging.getLogger("agentcache")
 _ENOUGH = 6
 """Forks after which the bill says more than what was expected of it."""
 _DEARER = 1.1
@@ -137,10 +139,17 @@ class Attachment:
             )
 
     def judge(self, session: Session, call: Call) -> None:
-        """Leave the session's next conversations alone if forking turns out to cost more."""
+        """Leave the session's next conversations alone if forking turns out to cost more.
+
+        Never raises into the host, as recording does not.
+        """
         if self.options.layout != "auto" or session.left or session.parent.context:
             return  # what is named by hand is not in the program's own requests
-        reason = self.watch.dearer(call)
+        try:
+            reason = self.watch.dearer(call)
+        except Exception:  # noqa: BLE001 - recording never breaks the host
+            _log.exception("agentcache could not read what a call cost; the program goes on")
+            return
         if reason:
             session.leave(reason)
             self.ledger.note(reason)
