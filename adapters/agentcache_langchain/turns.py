@@ -2,9 +2,8 @@
 
 import hashlib
 import threading
-import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -20,9 +19,9 @@ from agentcache.blocks import dumps
 from agentcache.dialects.base import is_json
 from agentcache.forks import Fork
 from agentcache.layout import taking_turns
-from agentcache.rewrites import Rewrite
+from agentcache.rewrites import Rewrite, with_headers
 from agentcache.sessions import Session
-from agentcache.worth import Agent, talk_would_cost_more
+from agentcache.worth import Agent
 from agentcache_langchain.answers import (
     FirstCall,
     Tally,
@@ -55,7 +54,6 @@ _BOTH_APIS: Final = frozenset(
     | {"metadata", "user", "safety_identifier", "prompt_cache_key", "tools", "tool_choice"}
 )
 """Parameters of Chat Completions that LangChain hands on to Responses as well."""
-_BETA: Final = "anthropic-beta"
 
 
 class Alone:
@@ -104,9 +102,6 @@ class Stand:
         """Before the first call: would sharing what it says cost more than leaving it alone?"""
         session = self.session
         parent = session.parent
-        named = parent.context  # by hand: to leave it out would change the program
-        if named or self.attachment.options.layout != "auto" or session.used:
-            return
         with self.lock:
             company, self.company[:] = list(self.company), []
         weigh, wire = session.weigh_text, parent.dialect
@@ -114,9 +109,7 @@ class Stand:
             tools = sum(weigh(dumps(tool)) for tool in wire.tools_of(before))
             front = sum(map(weigh, parent.tools))
             company = [Agent(tools, 0)] * max(2, round(front / tools)) if tools else []
-        if company:
-            history = sum(weigh(dumps(message)) for message in wire.split(before).messages)
-            session.leave(session.left or talk_would_cost_more(session, company, history))
+        self.attachment.meet(session, company, wire.split(before).messages)
 
     def fork(self, name: str) -> Fork:
         """The fork of the agent of this name."""
@@ -177,14 +170,7 @@ class Turn:
         if rewrite is None or not rewrite.forked:
             return params
         sent: dict[str, Any] = beside(rewrite.request, self.before, params)
-        if not rewrite.headers:
-            return sent
-        own: dict[str, str] = sent.get("extra_headers") or {}
-        headers = {**rewrite.headers, **own}
-        if _BETA in rewrite.headers:  # a header of one call replaces the client's list
-            asked = (rewrite.headers[_BETA], own.get(_BETA), *(sent.get("betas") or ()))
-            headers[_BETA] = ",".join(dict.fromkeys(filter(None, asked)))
-        return {**sent, "extra_headers": headers}
+        return with_headers(sent, rewrite.headers)
 
     def foreign(self, message: BaseMessage) -> tuple[str, ...]:
         """Another agent's tools that an answer, or a piece of one, calls."""
@@ -299,25 +285,10 @@ def during(turn: Turn) -> Generator[None]:
         _turn.reset(token)
 
 
-@contextmanager
-def sending(turn: Turn, held: Any) -> Generator[Turn]:
+def sending(turn: Turn, held: Any) -> AbstractContextManager[None]:
     """Record the call when it ends, however it ends."""
-    flight = turn.flight
-    flight.held, flight.started_s = held, time.monotonic()
     held.writes = bool(turn.keys)
-    error = ""
-    try:
-        yield turn
-    except GeneratorExit:
-        error = "closed"
-        raise
-    except BaseException as failure:
-        error = type(failure).__name__
-        raise
-    finally:
-        flight.usage = turn.tally.usage
-        turn.stand.attachment.ledger.answered(*turn.tally.signs)
-        flight.land(error)
+    return turn.flight.sending(held, turn.tally)
 
 
 def turn_to(

@@ -14,6 +14,7 @@ from typing import Any, Final
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import HumanMessage
 
+from agentcache import rewrites
 from agentcache.parent import CacheDomain
 from agentcache.rules import TEXT_ONLY, Rule, match_route
 
@@ -109,16 +110,9 @@ def payload_of(
 
 
 def beside(request: dict[str, Any], before: dict[str, Any], params: dict[str, Any]) -> Any:
-    """The program's own arguments, and what the fork changes as `extra_body`, which wins.
-
-    The SDK looks at every part of what it is given (it refuses tools that are not strict beside a
-    `response_format`), but not at its extra body.
-    """
-    changed = {k: v for k, v in request.items() if before.get(k) is not v}
-    kept = {k: v for k, v in params.items() if k in request or k not in before}
-    own: dict[str, Any] = params.get("extra_body") or {}
-    body = {**own, **changed}
-    return {**kept, "extra_body": body if "tools" in before else _Quiet(body)}
+    """What the SDK is given for a fork."""
+    made = rewrites.beside(request, before, params)
+    return made if "tools" in before else {**made, "extra_body": _Quiet(made["extra_body"])}
 
 
 class _Quiet(dict[str, Any]):

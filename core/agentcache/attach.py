@@ -4,11 +4,17 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Hashable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from collections.abc import Generator, Hashable, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
+from agentcache.dialects import Json
 from agentcache.errors import AgentcacheWarning
 from agentcache.gate import Gate, Pass
 from agentcache.ledger import Call, Ledger
@@ -18,9 +24,14 @@ from agentcache.rewrites import Rewrite
 from agentcache.sessions import Session
 from agentcache.talks import opening
 from agentcache.usage import Usage
-from agentcache.worth import Sample, would_cost_more
+from agentcache.worth import Agent, Sample, talk_would_cost_more, would_cost_more
 
-__all__ = ["Adapter", "Attachment", "Flight", "Options"]
+__all__ = ["CHAT_LAYOUTS", "CHAT_OPTIONS", "Adapter", "Attachment", "Flight", "Layout", "Options"]
+
+Layout = Literal["auto", "fork", "tail", "roster", "as_is"]
+CHAT_LAYOUTS: Final = ("tail", "roster")
+CHAT_OPTIONS: Final = ("history", "private_traces", "private_prompts")
+"""Wishes about group chats; an adapter that has them says so by `CHATS = True`."""
 
 _log = logging.getLogger("agentcache")
 _ENOUGH = 6
@@ -36,7 +47,7 @@ class Options:
     system: str
     context: tuple[str, ...] = ()
     session: Session | None = None
-    layout: Literal["auto", "fork", "as_is"] = "auto"
+    layout: Layout = "auto"
     strict: bool = False
     guard: bool = True
     provider: str | None = None
@@ -44,6 +55,9 @@ class Options:
     hoist: bool = True
     preflight: Literal["ask", "local"] = "ask"
     tools: Literal["auto", "union"] = "auto"
+    history: Literal["own", "group"] = "own"
+    private_traces: Literal["tail", "drop"] = "tail"
+    private_prompts: bool = False
     gate: Gate = field(default_factory=Gate)
     ledger: Ledger = field(default_factory=Ledger)
 
@@ -127,6 +141,16 @@ class Attachment:
         if judge and self.options.layout == "auto":
             session.leave(would_cost_more(session, samples))
 
+    def meet(self, session: Session, agents: Sequence[Agent], history: Sequence[Json]) -> None:
+        """Before the first call: leave agents alone whom it would cost more to talk as forks.
+
+        `history` is what they all read first.
+        """
+        named = session.parent.context  # by hand: to leave it out would change the program
+        if agents and not named and not session.used and self.options.layout == "auto":
+            tokens = sum(map(session.weigh_json, history))
+            session.leave(session.left or talk_would_cost_more(session, agents, tokens))
+
     def expect(self, session: Session, text: str, readers: Sequence[Sequence[str]]) -> None:
         """Say that conversations to come will carry this text, such as an answer handed on.
 
@@ -158,6 +182,20 @@ class Attachment:
         """Say something that changes the bill, now and in the report."""
         self.ledger.note(text)
         warnings.warn(text, AgentcacheWarning, stacklevel=2)
+
+
+class Tally(Protocol):
+    """What an answer said, whole or in pieces: its usage, and the provider's signs on it."""
+
+    @property
+    def usage(self) -> Usage:
+        """The usage."""
+        ...
+
+    @property
+    def signs(self) -> Sequence[str]:
+        """Ids and fingerprints."""
+        ...
 
 
 @dataclass(slots=True)
@@ -200,6 +238,24 @@ class Flight:
             self.first_event_s = time.monotonic()
             if self.held is not None:
                 self.held.first_event()
+
+    @contextmanager
+    def sending(self, held: Pass, tally: Tally) -> Generator[None]:
+        """Record the call when it ends, however it ends; `tally` knows by then what it used."""
+        self.held, self.started_s = held, time.monotonic()
+        error = ""
+        try:
+            yield
+        except GeneratorExit:
+            error = "closed"
+            raise
+        except BaseException as failure:
+            error = type(failure).__name__
+            raise
+        finally:
+            self.usage = tally.usage
+            self.attachment.ledger.answered(*tally.signs)
+            self.land(error)
 
     def land(self, error: str = "") -> None:
         """Record the call, as it ended."""

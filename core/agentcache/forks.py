@@ -13,17 +13,18 @@ from agentcache.allow import (
     restriction,
     without_one_call,
 )
-from agentcache.anchors import START, Anchor, Follows, History, history_of
+from agentcache.anchors import Anchor, Follows
 from agentcache.blocks import Block, Keys
 from agentcache.dialects import Json, Parts
 from agentcache.dialects.base import is_json
 from agentcache.differences import in_marks, in_params, in_tools, not_plain
 from agentcache.errors import FrozenError
+from agentcache.hearing import Heard, in_chat, in_history
 from agentcache.layout import Tail, lay, lift
 from agentcache.parameters import fork_params
 from agentcache.rewrites import Rewrite, own_descriptions
-from agentcache.standings import Standing
-from agentcache.talks import Talk, opening
+from agentcache.talks import Talk
+from agentcache.transcripts import Transcript
 
 if TYPE_CHECKING:
     from agentcache.sessions import Session
@@ -96,6 +97,7 @@ class Fork:
         name: str | None = None,
         side_call: str = "",
         talk: Talk | None = None,
+        transcript: Transcript | None = None,
         strict: bool = False,
         try_it: bool = False,
     ) -> Rewrite:
@@ -104,8 +106,9 @@ class Fork:
         A request that is a fork already comes back unchanged. `side_call` names why the program's
         request is not this agent's own conversation; it then passes through. `name` is the agent's
         name as it is now, where it is filled in late. `talk` is the conversation, if the caller
-        has asked for it before. `try_it` forks though the session is left alone, to see what
-        would become of it.
+        has asked for it before. `transcript` is the same conversation where it is a group chat, as
+        all its agents read it: a fork sends that. `try_it` forks though the session is left alone,
+        to see what would become of it.
 
         Raises:
             FrozenError: with `strict`, where the request differs from what the parent froze.
@@ -120,17 +123,17 @@ class Fork:
         if reason:
             held = self._heads(blocks) if side_call else ()
             return Rewrite(dict(request), False, reason, names, before, before, keys=held)
-        parts, history = self._history(wire.split(request), blocks)
+        parts = wire.split(request)
         session.settle(parts.tools)
-        talk = talk or self._talk(parts, history)
-        anchor = self._anchor(talk, history, parts)
-        why_not = talk.standing.why_not_with(anchor.weight) or self._stays_plain(history)
-        parts, one_call = self._one_call(parts, anchor)
+        heard = self._heard(parts, blocks, talk, transcript)
+        talk, anchor = heard.talk, heard.anchor
+        why_not = heard.why_not()
+        parts, one_call = self._one_call(heard.parts, anchor)
         reason = "" if try_it else talk.left
         reason = reason or why_not or self._differs(request, parts, blocks, strict=strict)
-        if history is not None and not try_it:
-            path = talk.standing.path
-            session.anchors.ask(self._number, history, path, anchor, plain=bool(reason))
+        written = session.parent.rule.matching == "prefix" or bool(names) or heard.returns
+        if not try_it:
+            heard.remember(bool(reason), written)
         if reason:
             held = self._heads(blocks) if reason == why_not else ()
             return Rewrite(dict(request), False, reason, names, before, before, keys=held)
@@ -142,16 +145,22 @@ class Fork:
             talk.standing = session.branch(talk.standing.path)
         session.use()
         lines = (ONE_CALL_LINE,) if one_call else ()
-        sent, headers = self._lay(name or self._name, parts, names, talk, anchor, lines)
+        sent, headers = self._lay(name or self._name, parts, names, heard, lines)
         after = session.prints(session.blocks(sent, keys, talk.standing.lead))
         shared = talk.standing.tokens + anchor.weight
         return Rewrite(sent, True, "", names, before, after, headers, keys_held, shared, one_call)
 
-    def _stays_plain(self, history: History | None) -> str:
-        session = self._session
-        if history is None or not session.anchors.stays_plain(self._number, history):
-            return ""
-        return "begun_plain: the request before was sent as it is, and this one goes on from it"
+    def _heard(
+        self,
+        parts: Parts,
+        blocks: Sequence[Block],
+        talk: Talk | None,
+        transcript: Transcript | None,
+    ) -> Heard:
+        if transcript is not None:
+            return in_chat(self._session, self._number, parts, transcript)
+        who = (self._number, self._name, self._follows)
+        return in_history(self._session, who, parts, blocks, talk)
 
     def _heads(self, blocks: Sequence[Block]) -> tuple[tuple[str, str], ...]:
         """What tells the gate that requests which stay as they are begin alike.
@@ -186,52 +195,18 @@ class Fork:
         rest = without_one_call(parts.rest)
         return replace(parts, rest=rest), rest != parts.rest
 
-    def _history(self, parts: Parts, blocks: Sequence[Block]) -> tuple[Parts, History | None]:
-        """What has been said, where this fork's own text may stand behind it."""
-        if self._follows == "nothing":
-            return parts, None
-        session = self._session
-        said = [b for b in blocks if b.section == "messages"]
-        weights = [session.weigh(b) for b in said]
-        wire = session.parent.dialect
-        history, messages = history_of(wire, parts.messages, said, weights)
-        return replace(parts, messages=messages), history
-
-    def _talk(self, parts: Parts, history: History | None) -> Talk:
-        """The conversation; where another fork is in it already, it stands where that one does."""
-        session, said, length = self._session, opening(parts), len(parts.messages)
-        if history is None:
-            return self.talk(said, length)
-
-        def stand() -> tuple[Standing, str]:
-            shared = session.anchors.path(self._number, history)
-            if shared is None:
-                return session.stand(self._name, said, parts.system), session.left
-            known = session.stand(self._name, parts.system)
-            carried = all(any(text in mine for mine in said) for text in shared)
-            return session.branch(shared) if carried else known, session.left
-
-        return session.talks.of(self._number, said, length, stand)
-
-    def _anchor(self, talk: Talk, history: History | None, parts: Parts) -> Anchor:
-        if history is None or talk.left:
-            return START
-        session = self._session
-        own = sum(session.weigh_text(text) for text in parts.system)
-        return session.anchors.place(self._number, history, self._follows, own)
-
     def _lay(
         self,
         agent: str,
         parts: Parts,
         names: tuple[str, ...],
-        talk: Talk,
-        anchor: Anchor,
+        heard: Heard,
         more: tuple[str, ...],
     ) -> tuple[Json, dict[str, str]]:
+        talk, anchor = heard.talk, heard.anchor
         listed = talk.lists(self._tools, names)
         parent, union = talk.standing.parent, talk.standing.names
-        rule, wire, loops = parent.rule, parent.dialect, bool(listed)
+        rule, wire, loops = parent.rule, parent.dialect, bool(listed) or heard.returns
         allowed = allow_line(listed, union) if listed or not self._told else ""
         lines = (*own_descriptions(parent, parts), allowed, *more)
         asked = parts.rest.get("tool_choice")
@@ -243,7 +218,8 @@ class Fork:
         own = (lift(t, parent.context) for t in parts.system if t != parent.system)
         mine = [tool for tool in parts.tools if wire.tool_name(tool) not in union]
         added, more_headers = wire.added(mine if parent.adds else [])
-        tail = Tail(agent, tuple(own), lines, anchor.at, anchor.older, tuple(added))
+        behind = heard.behind
+        tail = Tail(agent, tuple(own), lines, anchor.at, anchor.older, behind, tuple(added))
         headers |= more_headers if added else {}
         mark = parent.mark
         return lay(wire, rule, talk.standing.laid, laid, tail, mark=mark, loops=loops), headers

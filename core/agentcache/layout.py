@@ -60,8 +60,8 @@ class Tail:
     """What one fork adds: its `name`, its own `system` texts verbatim, and `lines` about tools.
 
     It stands `after` that many messages, which are shared with other forks; `older` is an earlier
-    end of them, at which another fork may have written. `added` are messages that offer its own
-    tools.
+    end of them, at which another fork may have written. `behind` more, of its own, stand before it
+    too. `added` are messages that offer its own tools.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Tail:
     lines: tuple[str, ...] = ()
     after: int = 0
     older: int = 0
+    behind: int = 0
     added: tuple[Json, ...] = ()
 
     def text(self) -> str:
@@ -155,7 +156,7 @@ def lay(
     text = tail.text()
     opening: list[Json] = [{"type": dialect.text_type, "text": text}] if text else []
     system, lead, spent = _trunk_parts(dialect, rule, trunk, mark, kept=_HISTORY if after else 0)
-    said, own = own[:after], own[after:]
+    said, known, own = own[:after], own[after:][: tail.behind], own[after + tail.behind :]
     if mark and after:
         alone = bool(rule.single_shot) and not loops  # then only its own marks are looked up
         ends = (after, older) if older and (alone or far_back(rule, said[older:])) else (after,)
@@ -164,7 +165,7 @@ def lay(
         spent += used
     if rule.new_message:
         shared = [*grown(dialect, lead, trunk.cuts), *said]
-    elif after:
+    elif after or known:
         shared = dialect.opened(lead, said)
     else:
         shared, opening = [], [*lead, *opening]
@@ -173,7 +174,7 @@ def lay(
         first = role_of(following[0]) if following else ""
         at = 1 if dialect.alternates and first == "user" else 0
         following = [*following[:at], *tail.added, *following[at:]]
-    messages = [*shared, *following]
+    messages = [*shared, *known, *following]
     if dialect.alternates:
         messages = taking_turns(dialect, messages)
     if mark and loops:

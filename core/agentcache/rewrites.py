@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from agentcache.allow import own_description
 from agentcache.blocks import Print
 from agentcache.dialects import Json, Parts
 from agentcache.parent import Parent, tool_text
 
-__all__ = ["Rewrite", "own_descriptions"]
+__all__ = ["Rewrite", "beside", "own_descriptions", "with_headers"]
+
+_BETA: Final = "anthropic-beta"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +47,28 @@ def own_descriptions(parent: Parent, parts: Parts) -> tuple[str, ...]:
         for name, tool in own
         if name in parent.canonical and tool_text(wire, tool) not in parent.tools
     )
+
+
+def beside(request: Json, before: Mapping[str, Any], params: Mapping[str, Any]) -> Json:
+    """The program's own arguments to an SDK, and what a fork changes as `extra_body`, which wins.
+
+    `before` is the request as the program's `params` would make it. The SDK looks at every part of
+    what it is given (it refuses tools that are not strict beside a `response_format`), but not at
+    its extra body.
+    """
+    changed = {k: v for k, v in request.items() if before.get(k) is not v}
+    kept = {k: v for k, v in params.items() if k in request or k not in before}
+    own: dict[str, Any] = params.get("extra_body") or {}
+    return {**kept, "extra_body": {**own, **changed}}
+
+
+def with_headers(params: Mapping[str, Any], headers: Mapping[str, str]) -> Json:
+    """An SDK's arguments with a fork's headers under the program's own."""
+    if not headers:
+        return dict(params)
+    own: dict[str, str] = params.get("extra_headers") or {}
+    both = {**headers, **own}
+    if _BETA in headers:  # a header of one call replaces the client's list
+        asked = (headers[_BETA], own.get(_BETA), *(params.get("betas") or ()))
+        both[_BETA] = ",".join(dict.fromkeys(filter(None, asked)))
+    return {**params, "extra_headers": both}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from agentcache.anchors import Anchors, Follows
-from agentcache.blocks import Block, Cuts, Keys, Print, Printer
+from agentcache.blocks import Block, Cuts, Keys, Print, Printer, dumps
 from agentcache.dialects import Json
 from agentcache.errors import FrozenError, ToolConflictError
 from agentcache.forks import Fork
@@ -13,6 +13,7 @@ from agentcache.gate import Terms
 from agentcache.parent import CacheDomain, Parent
 from agentcache.standings import Standing
 from agentcache.talks import Talks, key_of
+from agentcache.transcripts import Places
 from agentcache.trunks import Path, Trunks
 
 __all__ = ["Session"]
@@ -57,6 +58,7 @@ class Session:
         self._trunks = Trunks(parent.rule, self._printer.weigh, self._dues)
         self._talks = Talks()
         self._anchors = Anchors()
+        self._places = Places()
         self._replant(self._standing)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -165,6 +167,11 @@ class Session:
         return self._anchors
 
     @property
+    def places(self) -> Places:
+        """Where its forks stand in the group chats they talk in."""
+        return self._places
+
+    @property
     def talks(self) -> Talks:
         """The conversations of its forks."""
         return self._talks
@@ -190,6 +197,10 @@ class Session:
     def weigh(self, block: Block) -> int:
         """Estimate the tokens of a block."""
         return self._printer.weigh_block(block)
+
+    def weigh_json(self, value: Json) -> int:
+        """Estimate the tokens of a message."""
+        return self._printer.weigh(dumps(value))
 
     def weigh_text(self, text: str) -> int:
         """Estimate the tokens of a text."""

@@ -6,9 +6,16 @@ from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import entry_points
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
-from agentcache.attach import Adapter, Attachment, Options
+from agentcache.attach import (
+    CHAT_LAYOUTS,
+    CHAT_OPTIONS,
+    Adapter,
+    Attachment,
+    Layout,
+    Options,
+)
 from agentcache.errors import NothingToForkError, OptionError, UnknownObjectError
 from agentcache.gate import Gate
 from agentcache.ledger import Ledger
@@ -34,7 +41,7 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
     system: str | None = None,
     context: Sequence[str] = (),
     session: Session | None = None,
-    layout: Literal["auto", "fork", "as_is"] = "auto",
+    layout: Layout = "auto",
     strict: bool = False,
     guard: bool = True,
     provider: str | None = None,
@@ -42,6 +49,9 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
     hoist: bool = True,
     preflight: Literal["ask", "local"] = "ask",
     tools: Literal["auto", "union"] = "auto",
+    history: Literal["own", "group"] = "own",
+    private_traces: Literal["tail", "drop"] = "tail",
+    private_prompts: bool = False,
     gate: Gate | None = None,
     ledger: Ledger | str | PathLike[str] | None = None,
 ) -> T:
@@ -59,7 +69,10 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
             verbatim in its own prompts, it is sent once, in the shared trunk.
         session: Join an existing parent instead of making one.
         layout: `auto` forks unless it is estimated to cost more than leaving the program alone;
-            `fork` forks in any case; `as_is` changes nothing and only keeps the ledger.
+            `fork` forks in any case; `as_is` changes nothing and only keeps the ledger. For group
+            chats also `tail`: each agent's own text follows all that was said so far, at every
+            turn and from the first one on; and `roster`: the texts of all agents stand in front,
+            for all to read.
         strict: Raise where a request differs from what the parent froze, instead of sending it
             unchanged; a late tool raises too. Calls that are not an agent's own conversation, and
             what is too small or would cost more, are reported in any case.
@@ -75,6 +88,12 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         tools: `auto` offers each agent its own tools in its own part of the request, where its
             model is known to take tools in mid-conversation; elsewhere, and with `union`, the tools
             of all agents stand in front and each agent is held to its own.
+        history: For group chats: `own` sends an agent what its framework gives it; `group` sends
+            the whole chat, also to one that joined late.
+        private_traces: For group chats: an agent's own earlier calls of tools stand in its `tail`,
+            or `drop` leaves them out once the answer was said to all.
+        private_prompts: For group chats: agents must not read each other's prompts; no layout
+            may show them.
         gate: A gate to share between several wrapped programs.
         ledger: A ledger, or a path to append JSON lines to.
 
@@ -97,10 +116,14 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         hoist=hoist,
         preflight=preflight,
         tools=tools,
+        history=history,
+        private_traces=private_traces,
+        private_prompts=private_prompts,
         gate=gate,
         ledger=ledger,
     )
     adapter = _adapter_for(x)
+    _check_chats(x, adapter, options)
     for earlier in adapter.attachments(x):
         _check_same(x, earlier.options, options, own_ledger=ledger is not None)
     return cast("T", adapter.wrap(x, options))
@@ -111,7 +134,7 @@ def options_of(  # noqa: PLR0913 - one for each wish
     system: str | None = None,
     context: Sequence[str] = (),
     session: Session | None = None,
-    layout: Literal["auto", "fork", "as_is"] = "auto",
+    layout: Layout = "auto",
     strict: bool = False,
     guard: bool = True,
     provider: str | None = None,
@@ -119,18 +142,25 @@ def options_of(  # noqa: PLR0913 - one for each wish
     hoist: bool = True,
     preflight: Literal["ask", "local"] = "ask",
     tools: Literal["auto", "union"] = "auto",
+    history: Literal["own", "group"] = "own",
+    private_traces: Literal["tail", "drop"] = "tail",
+    private_prompts: bool = False,
     gate: Gate | None = None,
     ledger: Ledger | str | PathLike[str] | None = None,
 ) -> Options:
     """The options of `wrap`, checked."""
-    if layout not in ("auto", "fork", "as_is"):
-        raise OptionError(f"layout={layout!r} does not exist. Choose 'auto', 'fork' or 'as_is'.")
+    _check_choice("layout", layout, get_args(Layout))
     if not isinstance(hoist, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise OptionError(f"hoist={hoist!r} is neither True nor False.")
-    if preflight not in ("ask", "local"):
-        raise OptionError(f"preflight={preflight!r} does not exist. Choose 'ask' or 'local'.")
-    if tools not in ("auto", "union"):
-        raise OptionError(f"tools={tools!r} does not exist. Choose 'auto' or 'union'.")
+    _check_choice("preflight", preflight, ("ask", "local"))
+    _check_choice("tools", tools, ("auto", "union"))
+    _check_choice("history", history, ("own", "group"))
+    _check_choice("private_traces", private_traces, ("tail", "drop"))
+    if layout == "roster" and private_prompts:
+        raise OptionError(
+            "layout='roster' shows every agent the prompts of all, and private_prompts=True "
+            "forbids that. Drop one of them."
+        )
     texts = checked_context(context)
     if session is not None and (system is not None or context or ttl is not None):
         raise OptionError("session= already has its system, context and ttl; drop those options.")
@@ -147,9 +177,30 @@ def options_of(  # noqa: PLR0913 - one for each wish
         hoist,
         preflight,
         tools,
+        history,
+        private_traces,
+        private_prompts,
         Gate() if gate is None else gate,
         book,
     )
+
+
+def _check_choice(name: str, value: object, known: Sequence[str]) -> None:
+    if value not in known:
+        words = f"{', '.join(map(repr, known[:-1]))} or {known[-1]!r}"
+        raise OptionError(f"{name}={value!r} does not exist. Choose {words}.")
+
+
+def _check_chats(x: object, adapter: Adapter, options: Options) -> None:
+    """Refuse wishes about group chats where the framework has none."""
+    plain = Options(DEFAULT_SYSTEM)
+    asked = [name for name in CHAT_OPTIONS if getattr(options, name) != getattr(plain, name)]
+    asked += ["layout"] if options.layout in CHAT_LAYOUTS else []
+    if asked and not getattr(adapter, "CHATS", False):
+        wishes = ", ".join(f"{name}={getattr(options, name)!r}" for name in asked)
+        raise OptionError(
+            f"{wishes}: a wish about group chats, and {type(x).__name__} is none. Drop it."
+        )
 
 
 def _check_same(x: object, before: Options, now: Options, *, own_ledger: bool) -> None:

@@ -126,7 +126,10 @@ def test_an_object_without_models_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"layout": "tree"}, r"layout='tree' does not exist. Choose 'auto', 'fork' or 'as_is'"),
+        (
+            {"layout": "tree"},
+            r"layout='tree' does not exist. Choose 'auto', 'fork', 'tail', 'roster' or 'as_is'",
+        ),
         ({"context": "a brief"}, r"context='a brief' is a string; pass a list: context=\[text\]"),
         ({"context": ["a", None]}, r"context\[1\] = None is not a text"),
         ({"context": [""]}, r"context\[0\] = '' is not a text"),

@@ -1,0 +1,1 @@
+"""AutoGen: AgentChat in `agentchat`, the classic `autogen` namespace in `classic`."""

@@ -1,0 +1,78 @@
+"""What comes back from an SDK: usage read, and calls to another agent's tools found and renamed."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from agentcache.allow import foreign_tools
+from agentcache.dialects.base import is_json
+from agentcache.usage import Usage
+
+__all__ = ["Tally", "foreign_calls", "renamed"]
+
+_MARK: Final = "not_your_tool__"
+"""Stands before the name of a tool that is not the agent's: its own tool runner refuses it."""
+
+
+class Tally:
+    """The usage of one answer, be it whole or in pieces, and the provider's signs on it."""
+
+    def __init__(self) -> None:
+        """Nothing has been said yet."""
+        self._said: dict[str, Any] = {}
+        self.signs: tuple[str, ...] = ()
+
+    @property
+    def usage(self) -> Usage:
+        """What the provider said."""
+        return Usage.from_payload(self._said or None)
+
+    def notice(self, answer: Any) -> None:
+        """Read an answer, or a piece of one; each of Anthropic's says what was used so far."""
+        for held in (answer, getattr(answer, "message", None)):
+            used = _plain(getattr(held, "usage", None))
+            self._said |= {k: v for k, v in used.items() if v is not None}
+            found = (getattr(held, "id", None), getattr(held, "system_fingerprint", None))
+            new = tuple(str(sign) for sign in found if sign and str(sign) not in self.signs)
+            self.signs += new
+
+
+def _plain(usage: Any) -> dict[str, Any]:
+    """A usage object as JSON; frameworks also hand on plain ones."""
+    if usage is None:
+        return {}
+    if is_json(usage):
+        return usage
+    dump = getattr(usage, "model_dump", None)
+    said = dict(dump()) if callable(dump) else dict(vars(usage))
+    return said if any(said.values()) else {}  # AutoGen writes 0 for what it was not told
+
+
+def foreign_calls(answer: Any, allowed: Sequence[str]) -> tuple[str, ...]:
+    """Tools that an answer, or a piece of one, calls and that this request did not offer."""
+    return foreign_tools([str(call.name) for call in _calls(answer)], allowed)
+
+
+def renamed(answer: Any, foreign: Sequence[str]) -> None:
+    """Rename calls to these tools, in place: the framework answers that there is none such."""
+    for call in _calls(answer):
+        if call.name in foreign:
+            call.name = _MARK + str(call.name)
+
+
+def _calls(answer: Any) -> Iterator[Any]:
+    """Whatever in an answer has the name of a tool that it calls."""
+    for choice in getattr(answer, "choices", None) or ():
+        said = getattr(choice, "message", None) or getattr(choice, "delta", None)
+        for call in getattr(said, "tool_calls", None) or ():
+            named = getattr(call, "function", None) or getattr(call, "custom", None)
+            if getattr(named, "name", None):
+                yield named
+        legacy = getattr(said, "function_call", None)
+        if getattr(legacy, "name", None):
+            yield legacy
+    blocks = getattr(answer, "content", None)
+    held = blocks if isinstance(blocks, list) else [getattr(answer, "content_block", None)]
+    for block in held:  # pyright: ignore[reportUnknownVariableType] - an SDK's own
+        kind: Any = getattr(block, "type", None)  # pyright: ignore[reportUnknownArgumentType]
+        if kind == "tool_use" or (kind is None and hasattr(block, "arguments")):  # pyright: ignore[reportUnknownArgumentType]
+            yield block

@@ -1,0 +1,140 @@
+"""Lines to a provider: an SDK's client with the calls in which a fork is written."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, closing
+from typing import Any
+
+from agentcache_autogen.turns import Leg, Turn, turn_now
+
+__all__ = ["async_line", "line"]
+
+
+class _Standing:
+    """An object with some of its attributes exchanged; all others are its own."""
+
+    def __init__(self, real: Any, **instead: Any) -> None:
+        self._agentcache_real = real
+        self.__dict__.update(instead)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._agentcache_real, name)
+
+
+def async_line(client: Any) -> Any:
+    """An asynchronous SDK client whose chat calls become forks while a turn is under way."""
+    return _line(client, _async_create)
+
+
+def line(client: Any) -> Any:
+    """A synchronous SDK client whose chat calls become forks while a turn is under way."""
+    return _line(client, _create)
+
+
+def _line(client: Any, forking: Callable[[Any], Any]) -> Any:
+    if hasattr(client, "chat"):
+        instead = {"chat": _chat(client.chat, forking)}
+        if hasattr(client, "beta"):
+            instead["beta"] = _Standing(client.beta, chat=_chat(client.beta.chat, forking))
+        return _Standing(client, **instead)
+    messages = client.messages
+    return _Standing(client, messages=_Standing(messages, create=forking(messages.create)))
+
+
+def _chat(chat: Any, forking: Callable[[Any], Any]) -> Any:
+    made = chat.completions
+    names = [name for name in ("create", "parse") if hasattr(made, name)]
+    calls = {name: forking(getattr(made, name)) for name in names}
+    return _Standing(chat, completions=_Standing(made, **calls))
+
+
+def _async_create(real: Callable[..., Any]) -> Callable[..., Any]:
+    async def create(**params: Any) -> Any:
+        turn = turn_now()
+        if turn is None:
+            return await real(**params)
+        if params.get("stream"):
+            return _async_stream(real, turn, params)
+        leg: Leg = turn.leg(params)
+        while True:
+            async with leg.flight.aenter(leg.keys) as held:
+                with leg.sending(held):
+                    answer = await real(**leg.arguments())
+                    leg.notice(answer)
+            again = leg.again(answer)
+            if again is None:
+                return answer
+            leg = again
+
+    return create
+
+
+async def _async_stream(
+    real: Callable[..., Any], turn: Turn, params: dict[str, Any]
+) -> AsyncIterator[Any]:
+    leg: Leg = turn.leg(params)
+    again: Leg | None = leg
+    while again is not None:
+        leg, again = again, None
+        async with leg.flight.aenter(leg.keys) as held:
+            with leg.sending(held):
+                pieces = await real(**leg.arguments())
+                async with aclosing(_pieces(pieces)) as source:
+                    async for piece in source:
+                        leg.notice(piece)
+                        again = leg.again(piece)
+                        if again is not None:
+                            break
+                        leg.spoke = leg.spoke or _speaks(piece)
+                        yield piece
+
+
+async def _pieces(stream: Any) -> AsyncIterator[Any]:
+    """A stream that closes its connection when it is left."""
+    async with stream:
+        async for piece in stream:
+            yield piece
+
+
+def _create(real: Callable[..., Any]) -> Callable[..., Any]:
+    def create(**params: Any) -> Any:
+        turn = turn_now()
+        if turn is None:
+            return real(**params)
+        if params.get("stream"):
+            return _stream(real, turn, params)
+        leg: Leg = turn.leg(params)
+        while True:
+            with leg.flight.enter(leg.keys) as held, leg.sending(held):
+                answer = real(**leg.arguments())
+                leg.notice(answer)
+            again = leg.again(answer)
+            if again is None:
+                return answer
+            leg = again
+
+    return create
+
+
+def _stream(real: Callable[..., Any], turn: Turn, params: dict[str, Any]) -> Iterator[Any]:
+    leg: Leg = turn.leg(params)
+    again: Leg | None = leg
+    while again is not None:
+        leg, again = again, None
+        with leg.flight.enter(leg.keys) as held, leg.sending(held):
+            stream = real(**leg.arguments())
+            with closing(stream):
+                for piece in stream:
+                    leg.notice(piece)
+                    again = leg.again(piece)
+                    if again is not None:
+                        break
+                    leg.spoke = leg.spoke or _speaks(piece)
+                    yield piece
+
+
+def _speaks(piece: Any) -> bool:
+    """Whether a piece of a stream is a part of the answer that the program sees."""
+    choices = getattr(piece, "choices", None)
+    if choices is not None:
+        return any(choice.delta.content or choice.delta.tool_calls for choice in choices)
+    return getattr(piece, "type", "") in ("content_block_start", "content_block_delta")

@@ -1,0 +1,121 @@
+"""Hearing: what a fork's request says so far, and behind how much of it its own text stands."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from agentcache.anchors import START, Anchor, Follows, history_of
+from agentcache.blocks import Block
+from agentcache.dialects import Parts
+from agentcache.standings import Standing
+from agentcache.talks import Talk, opening
+from agentcache.transcripts import Transcript
+
+if TYPE_CHECKING:
+    from agentcache.sessions import Session
+
+__all__ = ["Heard", "in_chat", "in_history"]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A request as it is to be laid: its `parts`, its conversation, the place of its own text.
+
+    `behind` messages of its own stand between what all have said and that text. It `returns` to its
+    own end at its next turn. `begun_plain` says that it goes on from a request that was sent as the
+    program made it, `small` that it is forked below the provider's minimum. `remember(plain,
+    written)` is called once it is known how it goes out.
+    """
+
+    parts: Parts
+    talk: Talk
+    anchor: Anchor
+    remember: Callable[[bool, bool], None]
+    behind: int = 0
+    returns: bool = False
+    begun_plain: bool = False
+    small: bool = False
+
+    def why_not(self) -> str:
+        """Why forking cannot pay here; empty if nothing speaks against it."""
+        reason = self.talk.standing.why_not_with(self.anchor.weight)
+        if self.small and reason.startswith("below_minimum"):
+            reason = ""
+        if not reason and self.begun_plain:
+            return "begun_plain: the request before was sent as it is, and this one goes on from it"
+        return reason
+
+
+def in_history(
+    session: "Session",
+    fork: tuple[int, str, Follows],
+    parts: Parts,
+    blocks: Sequence[Block],
+    talk: Talk | None,
+) -> Heard:
+    """Hear a request whose agent may talk in one history with others.
+
+    `fork` is its number, its name and what its text follows.
+    """
+    number, name, follows = fork
+    if follows == "nothing":
+        talk = talk or _talk(session, number, parts, lambda: session.stand(name, opening(parts)))
+        return Heard(parts, talk, START, lambda _plain, _written: None)
+    said = [b for b in blocks if b.section == "messages"]
+    weights = [session.weigh(b) for b in said]
+    history, messages = history_of(session.parent.dialect, parts.messages, said, weights)
+    parts = replace(parts, messages=messages)
+
+    def stand() -> Standing:
+        first = opening(parts)
+        shared = session.anchors.path(number, history)
+        if shared is None:
+            return session.stand(name, first, parts.system)
+        known = session.stand(name, parts.system)
+        carried = all(any(text in mine for mine in first) for text in shared)
+        return session.branch(shared) if carried else known
+
+    talk = talk or _talk(session, number, parts, stand)
+    own = sum(session.weigh_text(text) for text in parts.system)
+    anchor = START if talk.left else session.anchors.place(number, history, follows, own)
+
+    def remember(plain: bool, _written: bool) -> None:
+        session.anchors.ask(number, history, talk.standing.path, anchor, plain=plain)
+
+    begun_plain = session.anchors.stays_plain(number, history)
+    return Heard(parts, talk, anchor, remember, begun_plain=begun_plain)
+
+
+def in_chat(session: "Session", number: int, parts: Parts, transcript: Transcript) -> Heard:
+    """Hear a request in a group chat: all its agents stand on the root, and read one transcript."""
+    system = parts.system if transcript.system is None else transcript.system
+    said = replace(parts, system=system, messages=transcript.messages)
+    talk = _talk(session, number, said, lambda: session.standing)
+    rule = session.parent.rule
+    own = sum(map(session.weigh_text, system)) + sum(map(session.weigh_json, transcript.own()))
+    place, keys = session.places.place(
+        number, transcript, rule, session.parent.ttl.write_multiplier, own, session.weigh_text
+    )
+    if not place.again:
+        talk.left = session.left  # a chat is one long conversation: it is judged at every turn
+    parts = replace(said, messages=transcript.around(place.anchor.at))
+
+    def remember(plain: bool, written: bool) -> None:
+        session.places.ask(number, keys, place, plain=plain, written=written)
+
+    return Heard(
+        parts,
+        talk,
+        place.anchor,
+        remember,
+        behind=transcript.behind(place.anchor.at),
+        returns=place.returns,
+        begun_plain=place.plain,
+        small=transcript.always,
+    )
+
+
+def _talk(session: "Session", number: int, parts: Parts, stand: Callable[[], Standing]) -> Talk:
+    """The conversation; a new one stands where `stand` says."""
+    length = len(parts.messages)
+    return session.talks.of(number, opening(parts), length, lambda: (stand(), session.left))
