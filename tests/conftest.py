@@ -18,6 +18,8 @@ os.environ.update(
     LITELLM_LOCAL_MODEL_COST_MAP="True",
     OPENAI_API_KEY="dummy",
     OTEL_SDK_DISABLED="true",
+    # One certificate of nobody's: nothing here speaks TLS, and each client reads the whole bundle.
+    SSL_CERT_FILE=str(Path(__file__).with_name("nobody.pem")),
 )
 
 

@@ -9,18 +9,22 @@ from agentcache.dialects.base import is_json
 from agentcache.rules import Rule
 
 __all__ = [
+    "NO_CALL_LINE",
     "NO_TOOLS_LINE",
     "ONE_CALL_LINE",
     "allow_line",
+    "forbids_tools",
     "foreign_tools",
     "names_a_tool",
     "own_description",
     "refusal_text",
     "restriction",
+    "without_choice",
     "without_one_call",
 ]
 
 NO_TOOLS_LINE = "You have no tools in this conversation."
+NO_CALL_LINE = "Answer in text now, without calling a tool."
 ONE_CALL_LINE = "Call at most one tool at a time."
 
 
@@ -66,6 +70,18 @@ def names_a_tool(asked: Any) -> bool:
     """Whether a request's `tool_choice` forces the call of one tool."""
     kind: Any = cast("Mapping[str, Any]", asked).get("type") if isinstance(asked, Mapping) else None
     return kind in ("function", "tool", "custom")
+
+
+def forbids_tools(asked: Any) -> bool:
+    """Whether a request's `tool_choice` forbids the call of any tool."""
+    return asked == "none" or (is_json(asked) and asked.get("type") == "none")
+
+
+def without_choice(rest: Mapping[str, Any]) -> Json:
+    """A request's parameters without a `tool_choice` that forces no call."""
+    choice: Any = rest.get("tool_choice")
+    drop = forbids_tools(choice) or choice in ("auto", {"type": "auto"})
+    return {k: v for k, v in rest.items() if not (drop and k == "tool_choice")}
 
 
 def without_one_call(rest: Mapping[str, Any]) -> Json:

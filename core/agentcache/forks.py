@@ -7,10 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from agentcache.allow import (
+    NO_CALL_LINE,
     ONE_CALL_LINE,
     allow_line,
+    forbids_tools,
     names_a_tool,
     restriction,
+    without_choice,
     without_one_call,
 )
 from agentcache.anchors import Anchor, Follows
@@ -119,10 +122,11 @@ class Fork:
         blocks = session.blocks(request, keys)
         before = session.prints(blocks)
         names = tuple(wire.tool_name(t) for t in wire.tools_of(request) if is_json(t))
+        may = () if forbids_tools(request.get("tool_choice")) else names
         reason = side_call or not_plain(wire, request)
         if reason:
             held = self._heads(blocks) if side_call else ()
-            return Rewrite(dict(request), False, reason, names, before, before, keys=held)
+            return Rewrite(dict(request), False, reason, may, before, before, keys=held)
         parts = wire.split(request)
         session.settle(parts.tools)
         heard = self._heard(parts, blocks, talk, transcript)
@@ -136,10 +140,10 @@ class Fork:
             heard.remember(bool(reason), written)
         if reason:
             held = self._heads(blocks) if reason == why_not else ()
-            return Rewrite(dict(request), False, reason, names, before, before, keys=held)
+            return Rewrite(dict(request), False, reason, may, before, before, keys=held)
         keys_held = talk.standing.keys_with(anchor.key, anchor.weight)
         if session.is_fork(blocks, talk.standing):
-            return Rewrite(dict(request), True, "", names, before, before, keys=keys_held)
+            return Rewrite(dict(request), True, "", may, before, before, keys=keys_held)
         if not session.parent.adds and not set(names) <= set(talk.standing.names):
             # The union has just grown.
             talk.standing = session.branch(talk.standing.path)
@@ -148,7 +152,7 @@ class Fork:
         sent, headers = self._lay(name or self._name, parts, names, heard, lines)
         after = session.prints(session.blocks(sent, keys, talk.standing.lead))
         shared = talk.standing.tokens + anchor.weight
-        return Rewrite(sent, True, "", names, before, after, headers, keys_held, shared, one_call)
+        return Rewrite(sent, True, "", may, before, after, headers, keys_held, shared, one_call)
 
     def _heard(
         self,
@@ -211,10 +215,15 @@ class Fork:
         lines = (*own_descriptions(parent, parts), allowed, *more)
         asked = parts.rest.get("tool_choice")
         # Where shared context stands in `system`, tool_choice invalidates all messages.
-        told = anchor.at and wire.context_in == "system"
-        rest = {**parts.rest, **({} if told else restriction(wire, rule, names, union, asked))}
+        told = bool(anchor.at) and wire.context_in == "system"
+        said = {} if told else restriction(wire, rule, names, union, asked)
+        rest = {**(without_choice(parts.rest) if told else parts.rest), **said}
         rest, headers = fork_params(parent, rest, self._session.affinity_id, loops=loops)
-        laid = Parts(parts.system, parts.messages, parts.tools, rest)
+        messages = parts.messages
+        if told and forbids_tools(asked):
+            last: list[Json] = [{"type": wire.text_type, "text": NO_CALL_LINE}]
+            messages = (*messages, *wire.opened(last, ()))
+        laid = Parts(parts.system, messages, parts.tools, rest)
         own = (lift(t, parent.context) for t in parts.system if t != parent.system)
         mine = [tool for tool in parts.tools if wire.tool_name(tool) not in union]
         added, more_headers = wire.added(mine if parent.adds else [])

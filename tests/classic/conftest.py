@@ -1,0 +1,19 @@
+"""What every test of the classic adapter gets."""
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+AUTOGENS_OWN = (
+    "ignore:Cost calculation not available for model:UserWarning",
+    "ignore:`LLMConfig:DeprecationWarning",
+    "ignore:The `copy` method is deprecated:DeprecationWarning",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            for warning in AUTOGENS_OWN:
+                item.add_marker(pytest.mark.filterwarnings(warning))
