@@ -23,6 +23,7 @@ class Member:
     """One who speaks in a chat, and how: `tools` as sent, `system` its own text.
 
     `native` says that a fork is written on the wire, `aside` why it is never forked (or nothing).
+    The `canonical` ones of its tools may read otherwise for others.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Member:
     system: str
     kind: str
     aside: str = ""
+    canonical: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -98,14 +100,16 @@ def _session(group: _Group, attachment: Attachment) -> Session:
         given.offer([tool for every in tools.values() for tool in every])
         attachment.join(given, ())
         return given
+    canonical = tuple(dict.fromkeys(name for m in group.members for name in m.canonical))
     parent = freeze(
         first.dialect,
         first.rule,
         first.domain,
         system=options.system,
         context=(*options.context, *_roster(group, options)),
-        tools=union_tools(first.dialect, tools),
+        tools=union_tools(first.dialect, tools, canonical),
         params=first.params,
+        canonical=canonical,
         ttl=options.ttl,
     )
     return attachment.open(parent, (), judge=False)

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing
+from functools import partial
 from typing import Any
 
-from agentcache_autogen.turns import Leg, Turn, turn_now
+from agentcache_autogen.turns import Leg, turn_now
 
-__all__ = ["async_line", "line"]
+__all__ = ["async_line", "line", "plain_client"]
 
 
 class _Standing:
@@ -25,9 +26,17 @@ def async_line(client: Any) -> Any:
     return _line(client, _async_create)
 
 
-def line(client: Any) -> Any:
-    """A synchronous SDK client whose chat calls become forks while a turn is under way."""
-    return _line(client, _create)
+def line(client: Any, aside: str = "") -> Any:
+    """A synchronous SDK client whose chat calls become forks while a turn is under way.
+
+    `aside` says why they never do; they are recorded then.
+    """
+    return _line(client, partial(_create, aside))
+
+
+def plain_client(client: Any) -> Any:
+    """The SDK client behind a line; any other client is itself."""
+    return client._agentcache_real if isinstance(client, _Standing) else client
 
 
 def _line(client: Any, forking: Callable[[Any], Any]) -> Any:
@@ -52,9 +61,9 @@ def _async_create(real: Callable[..., Any]) -> Callable[..., Any]:
         turn = turn_now()
         if turn is None:
             return await real(**params)
-        if params.get("stream"):
-            return _async_stream(real, turn, params)
         leg: Leg = turn.leg(params)
+        if params.get("stream"):
+            return _async_stream(real, leg)
         while True:
             async with leg.flight.aenter(leg.keys) as held:
                 with leg.sending(held):
@@ -68,10 +77,7 @@ def _async_create(real: Callable[..., Any]) -> Callable[..., Any]:
     return create
 
 
-async def _async_stream(
-    real: Callable[..., Any], turn: Turn, params: dict[str, Any]
-) -> AsyncIterator[Any]:
-    leg: Leg = turn.leg(params)
+async def _async_stream(real: Callable[..., Any], leg: Leg) -> AsyncIterator[Any]:
     again: Leg | None = leg
     while again is not None:
         leg, again = again, None
@@ -95,14 +101,14 @@ async def _pieces(stream: Any) -> AsyncIterator[Any]:
             yield piece
 
 
-def _create(real: Callable[..., Any]) -> Callable[..., Any]:
+def _create(aside: str, real: Callable[..., Any]) -> Callable[..., Any]:
     def create(**params: Any) -> Any:
         turn = turn_now()
         if turn is None:
             return real(**params)
+        leg: Leg = turn.leg(params, aside)
         if params.get("stream"):
-            return _stream(real, turn, params)
-        leg: Leg = turn.leg(params)
+            return _stream(real, leg)
         while True:
             with leg.flight.enter(leg.keys) as held, leg.sending(held):
                 answer = real(**leg.arguments())
@@ -115,8 +121,7 @@ def _create(real: Callable[..., Any]) -> Callable[..., Any]:
     return create
 
 
-def _stream(real: Callable[..., Any], turn: Turn, params: dict[str, Any]) -> Iterator[Any]:
-    leg: Leg = turn.leg(params)
+def _stream(real: Callable[..., Any], leg: Leg) -> Iterator[Any]:
     again: Leg | None = leg
     while again is not None:
         leg, again = again, None

@@ -58,19 +58,24 @@ class Stand:
 class Turn:
     """One call of a framework's model client, which may be several of the SDK.
 
-    `usage` is what the last of them used.
+    `usage` is what the last of them used; there were `legs` of them.
     """
 
     stand: Stand
     hears: Hears
+    legs: int = 0
     usage: Usage = field(default_factory=Usage)
 
-    def leg(self, params: Mapping[str, Any]) -> "Leg":
-        """Write the request of an SDK call as a fork, before anything is sent."""
+    def leg(self, params: Mapping[str, Any], aside: str = "") -> "Leg":
+        """Write the request of an SDK call as a fork, before anything is sent.
+
+        `aside` says why this line to a provider carries no forks.
+        """
         stand = self.stand
+        self.legs += 1
         session, before = stand.fork.session, request_of(params)
         wire = session.parent.dialect
-        heard: Transcript | str = stand.aside or _side_call(before)
+        heard: Transcript | str = aside or stand.aside or _side_call(before)
         heard = heard or self.hears(wire, before)
         chat = None if isinstance(heard, str) else heard
         if chat is not None:

@@ -76,15 +76,32 @@ def calls(provider: loopback.Loopback) -> list[loopback.Logged]:
 
 
 def rendered(body: Mapping[str, Any]) -> str:
-    """A request in the order a prompt is rendered in, without its marks, one part a line."""
+    """A request as a prompt's template renders it, without its marks: what a model reads.
+
+    A message is its role and the texts of its parts; tools, their calls and results are JSON.
+    """
     system = body.get("system")
-    parts = [
-        *(body.get("tools") or []),
-        *([body["response_format"]] if "response_format" in body else []),
-        *([system] if isinstance(system, str) else system or []),
-        *body["messages"],
-    ]
-    return "\n".join(json.dumps(_unmarked(part), ensure_ascii=False) for part in parts)
+    lines = [_json(tool) for tool in body.get("tools") or []]
+    lines += [_json(body["response_format"])] if "response_format" in body else []
+    lines += [f"system: {_text(system)}"] if system else []
+    return "\n".join([*lines, *map(_message, body["messages"])])
+
+
+def _message(message: Mapping[str, Any]) -> str:
+    said = [_text(message.get("content") or [])]
+    said += [_json(call) for call in message.get("tool_calls") or []]
+    known = [message[key] for key in ("role", "name", "tool_call_id") if message.get(key)]
+    return f"{' '.join(known)}: " + "\n".join(filter(None, said))
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] if part["type"] == "text" else _json(part) for part in content)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_unmarked(value), ensure_ascii=False)
 
 
 def _unmarked(value: Any) -> Any:

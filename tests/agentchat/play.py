@@ -59,8 +59,15 @@ _MANAGER = {
     "ledger": "including necessary reasoning",
     "final": "provide the final answer to the original request",
 }
-_SIGNS = {name: f"You are the {name} of the Harbour Line desk" for name in PROMPTS} | _MANAGER
-"""By what a request says who is asked: of several signs the one that stands last."""
+_SIGNS = (
+    *((name, f"You are the {name} of the Harbour Line desk") for name in PROMPTS),
+    *((name, f'<agent name="{name}">') for name in PROMPTS),
+    *_MANAGER.items(),
+)
+"""By what a request says who is asked: of several signs the one that stands last.
+
+A fork names its agent in its tail; the prompts of all may stand in front of that.
+"""
 
 
 class Play:
@@ -91,9 +98,9 @@ class Play:
 def speaker(turn: loopback.Turn) -> str:
     """Who is asked: an agent's name, or a part that a team's manager plays."""
     told = "\n".join(said.text for said in turn.texts if said.role in ("system", "user"))
-    found = [who for who, sign in _SIGNS.items() if sign in told]
-    assert found, f"nobody is asked in: {told[-400:]}"
-    return max(found, key=lambda who: told.rfind(_SIGNS[who]))
+    at, who = max((told.rfind(sign), who) for who, sign in _SIGNS)
+    assert at >= 0, f"nobody is asked in: {told[-400:]}"
+    return who
 
 
 def _calls(turn: loopback.Turn, asked: int, *, informed: bool) -> tuple[loopback.ToolCall, ...]:

@@ -1,8 +1,13 @@
 """What every test of the classic adapter gets."""
 
+import warnings
 from pathlib import Path
 
 import pytest
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import autogen  # noqa: F401 - pyautogen 0.9 warns of itself when it is imported
 
 HERE = Path(__file__).parent
 AUTOGENS_OWN = (

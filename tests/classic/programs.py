@@ -257,15 +257,17 @@ def auto_tools_summary(
         about = f"Use {OWN[name]} for one query about the Harbour Line."
         work = desk.tool(OWN[name])
         register_function(work, caller=desk.team[name], executor=user, description=about)
-    rounds = TURNS + 1 + 2 * sum(map(_turns_of, own_tool))
+    tools = _tools_run(own_tool)
+    rounds = TURNS + 1 + 2 * len(tools)
     manager = desk.manager([user, *agents], rounds, speaker_selection_method="auto")
     program = desk.program(manager, user, summary_method="reflection_with_llm")
-    program.tools = tuple(OWN[name] for name in own_tool for _ in range(_turns_of(name)))
+    program.tools = tools
     return program
 
 
-def _turns_of(name: str) -> int:
-    return len(range(TRIO.index(name), TURNS, 3))
+def _tools_run(own_tool: Sequence[str]) -> tuple[str, ...]:
+    turns = [TRIO[n % 3] for n in range(TURNS)]
+    return tuple(OWN[name] for name in turns if name in own_tool)
 
 
 def every_tool(config: Any, *, task: str = TASK) -> Program:
@@ -435,9 +437,10 @@ def default_pattern(
             to = group.AgentTarget(desk.team[target])
             condition = group.OnCondition(target=to, condition=told)
             desk.team[name].handoffs.add_llm_condition(condition)
-    rounds = 2 * TURNS + 2 * sum(map(_turns_of, own_tool))
+    tools = _tools_run(own_tool)
+    rounds = 2 * (TURNS + len(tools))
     program = _pattern(desk, "DefaultPattern", rounds, group_manager_args={"silent": True})
-    program.tools = tuple(OWN[name] for name in own_tool for _ in range(_turns_of(name)))
+    program.tools = tools
     return program
 
 

@@ -53,6 +53,11 @@ class Place:
         return [tool for tools in held for tool in tools]
 
     @property
+    def handoffs(self) -> tuple[str, ...]:
+        """Names of the tools that hand over: each agent may word them in its own way."""
+        return tuple(tool.name for tool in getattr(self.owner, "_handoff_tools", None) or ())
+
+    @property
     def system(self) -> str:
         """The agent's own text."""
         held: Sequence[Any] = getattr(self.owner, "_system_messages", None) or ()

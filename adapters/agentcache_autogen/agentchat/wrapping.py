@@ -85,6 +85,7 @@ def _member(place: Place, wire: Wire, options: Options) -> Member:
         place.system,
         place.kind,
         place.aside,
+        place.handoffs,
     )
 
 
