@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from agentcache.attach import Attachment, Options
 from agentcache.blocks import dumps
@@ -13,9 +13,20 @@ from agentcache.parent import CacheDomain, freeze, union_tools
 from agentcache.rules import Rule
 from agentcache.sessions import Session
 from agentcache.worth import Agent
+from agentcache.wrapping import DEFAULT_SYSTEM
 from agentcache_autogen.turns import Company, Stand
 
-__all__ = ["Member", "seated", "warn"]
+__all__ = ["CHAT_SYSTEM", "Member", "seated", "warn"]
+
+CHAT_SYSTEM: Final = (
+    "You are one of several agents in a conversation. Everything up to the part that names you is "
+    "shared by all of them, word for word: what each has said stands there as a message that "
+    "begins with the speaker's name in square brackets, such as [name]: text, and so does what you "
+    "yourself have said. The part that names you tells you who you are and what you have to do. "
+    "Answer as that agent only, and do not write your name in front."
+)
+
+_NOT_PARAMS: Final = ("tools", "system", "messages", "prompt_cache_key")
 
 
 @dataclass(slots=True)
@@ -77,7 +88,7 @@ def seated(members: Sequence[Member], attachment: Attachment) -> list[Stand]:
 
 def _frozen(member: Member) -> dict[str, Any]:
     held = member.params
-    return {k: v for k, v in held.items() if k in member.rule.freeze and k != "prompt_cache_key"}
+    return {k: v for k, v in held.items() if k in member.rule.freeze and k not in _NOT_PARAMS}
 
 
 def _alone(group: _Group, options: Options) -> str:
@@ -105,10 +116,10 @@ def _session(group: _Group, attachment: Attachment) -> Session:
         first.dialect,
         first.rule,
         first.domain,
-        system=options.system,
+        system=CHAT_SYSTEM if options.system == DEFAULT_SYSTEM else options.system,
         context=(*options.context, *_roster(group, options)),
         tools=union_tools(first.dialect, tools, canonical),
-        params=first.params,
+        params=_frozen(first),
         canonical=canonical,
         ttl=options.ttl,
     )

@@ -278,6 +278,8 @@ class Flight:
             error=error,
         )
         self.attachment.ledger.record(call)
+        if call.sent and not error:
+            self.session.counted(sum(p.weight for p in call.sent), self.usage.input_tokens or 0)
         self.attachment.judge(self.session, call)
 
     def ungated(self) -> Pass:

@@ -17,7 +17,7 @@ from agentcache.allow import (
     without_one_call,
 )
 from agentcache.anchors import Anchor, Follows
-from agentcache.blocks import Block, Keys
+from agentcache.blocks import Block, Keys, Print
 from agentcache.dialects import Json, Parts
 from agentcache.dialects.base import is_json
 from agentcache.differences import in_marks, in_params, in_tools, not_plain
@@ -135,9 +135,8 @@ class Fork:
         parts, one_call = self._one_call(heard.parts, anchor)
         reason = "" if try_it else talk.left
         reason = reason or why_not or self._differs(request, parts, blocks, strict=strict)
-        written = session.parent.rule.matching == "prefix" or bool(names) or heard.returns
         if not try_it:
-            heard.remember(bool(reason), written)
+            heard.remember(bool(reason), self._writes(heard, names, before, plain=bool(reason)))
         if reason:
             held = self._heads(blocks) if reason == why_not else ()
             return Rewrite(dict(request), False, reason, may, before, before, keys=held)
@@ -153,6 +152,16 @@ class Fork:
         after = session.prints(session.blocks(sent, keys, talk.standing.lead))
         shared = talk.standing.tokens + anchor.weight
         return Rewrite(sent, True, "", may, before, after, headers, keys_held, shared, one_call)
+
+    def _writes(
+        self, heard: Heard, names: Sequence[str], before: Sequence[Print], *, plain: bool
+    ) -> bool:
+        """Whether the provider will hold this request to its end."""
+        rule = self._session.parent.rule
+        if not plain:
+            return rule.matching == "prefix" or heard.loops(names)
+        by_itself = rule.matching == "prefix" or rule.automatic
+        return by_itself and heard.scale * sum(p.weight for p in before) >= rule.min_tokens
 
     def _heard(
         self,
@@ -210,14 +219,15 @@ class Fork:
         talk, anchor = heard.talk, heard.anchor
         listed = talk.lists(self._tools, names)
         parent, union = talk.standing.parent, talk.standing.names
-        rule, wire, loops = parent.rule, parent.dialect, bool(listed) or heard.returns
-        allowed = allow_line(listed, union) if listed or not self._told else ""
-        lines = (*own_descriptions(parent, parts), allowed, *more)
+        rule, wire, loops = parent.rule, parent.dialect, heard.loops(listed)
         asked = parts.rest.get("tool_choice")
         # Where shared context stands in `system`, tool_choice invalidates all messages.
         told = bool(anchor.at) and wire.context_in == "system"
         said = {} if told else restriction(wire, rule, names, union, asked)
         rest = {**(without_choice(parts.rest) if told else parts.rest), **said}
+        silent = heard.chat and "tool_choice" in said  # the wire says it
+        allowed = allow_line(listed, union) if listed or not self._told else ""
+        lines = (*own_descriptions(parent, parts), "" if silent else allowed, *more)
         rest, headers = fork_params(parent, rest, self._session.affinity_id, loops=loops)
         messages = parts.messages
         if told and forbids_tools(asked):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from agentcache.anchors import START, Anchor, Follows, history_of
 from agentcache.blocks import Block
-from agentcache.dialects import Parts
+from agentcache.dialects import Json, Parts
 from agentcache.standings import Standing
 from agentcache.talks import Talk, opening
 from agentcache.transcripts import Transcript
@@ -23,8 +23,9 @@ class Heard:
 
     `behind` messages of its own stand between what all have said and that text. It `returns` to its
     own end at its next turn. `begun_plain` says that it goes on from a request that was sent as the
-    program made it, `small` that it is forked below the provider's minimum. `remember(plain,
-    written)` is called once it is known how it goes out.
+    program made it, `small` that it is forked below the provider's minimum, `once` that it does not
+    come back to its own end within a turn. `remember(plain, written)` is called once it is known
+    how it goes out. `scale` is what the provider has counted for a token that was estimated.
     """
 
     parts: Parts
@@ -34,11 +35,18 @@ class Heard:
     behind: int = 0
     returns: bool = False
     begun_plain: bool = False
+    scale: float = 1.0
     small: bool = False
+    once: bool = False
+    chat: bool = False
+
+    def loops(self, tools: Sequence[str]) -> bool:
+        """Whether it comes back to its own end, with these tools, and so may write it."""
+        return self.returns or (bool(tools) and not self.once)
 
     def why_not(self) -> str:
         """Why forking cannot pay here; empty if nothing speaks against it."""
-        reason = self.talk.standing.why_not_with(self.anchor.weight)
+        reason = self.talk.standing.why_not_with(self.anchor.weight, self.scale)
         if self.small and reason.startswith("below_minimum"):
             reason = ""
         if not reason and self.begun_plain:
@@ -83,7 +91,7 @@ def in_history(
         session.anchors.ask(number, history, talk.standing.path, anchor, plain=plain)
 
     begun_plain = session.anchors.stays_plain(number, history)
-    return Heard(parts, talk, anchor, remember, begun_plain=begun_plain)
+    return Heard(parts, talk, anchor, remember, begun_plain=begun_plain, scale=session.scale)
 
 
 def in_chat(session: "Session", number: int, parts: Parts, transcript: Transcript) -> Heard:
@@ -91,17 +99,21 @@ def in_chat(session: "Session", number: int, parts: Parts, transcript: Transcrip
     system = parts.system if transcript.system is None else transcript.system
     said = replace(parts, system=system, messages=transcript.messages)
     talk = _talk(session, number, said, lambda: session.standing)
-    rule = session.parent.rule
-    own = sum(map(session.weigh_text, system)) + sum(map(session.weigh_json, transcript.own()))
-    place, keys = session.places.place(
-        number, transcript, rule, session.parent.ttl.write_multiplier, own, session.weigh_text
+    parent, wire = session.parent, session.parent.dialect
+
+    def weigh(message: Json) -> int:
+        blocks = wire.hashed({wire.messages_key: [message]})
+        return sum(map(session.weigh, blocks))
+
+    place, asked = session.places.place(
+        number, transcript, system, parent.rule, parent.ttl.write_multiplier, weigh
     )
     if not place.again:
         talk.left = session.left  # a chat is one long conversation: it is judged at every turn
     parts = replace(said, messages=transcript.around(place.anchor.at))
 
     def remember(plain: bool, written: bool) -> None:
-        session.places.ask(number, keys, place, plain=plain, written=written)
+        session.places.ask(asked, place, plain=plain, written=written)
 
     return Heard(
         parts,
@@ -111,7 +123,10 @@ def in_chat(session: "Session", number: int, parts: Parts, transcript: Transcrip
         behind=transcript.behind(place.anchor.at),
         returns=place.returns,
         begun_plain=place.plain,
+        scale=session.scale,
         small=transcript.always,
+        once=transcript.open_calls,
+        chat=True,
     )
 
 

@@ -22,6 +22,8 @@ _BRANCHES: Final = 256
 _EPOCHS: Final = 8
 _WHO: Final = 64
 """Tokens of a tail's frame: who the agent is, and which tools are its own."""
+_SCALES: Final = (0.6, 1.6)
+"""How far an estimate may be off: beyond that something else was counted too."""
 _SHORT: Final = 4
 """Messages up to which a conversation may never be heard of again: not worth remembering."""
 
@@ -51,6 +53,7 @@ class Session:
         self._affinity_id = "ac-" + parent.digest()[:20]
         self._lock = threading.RLock()
         self._printer = Printer()
+        self._scale = 1.0
         self._cuts = Cuts()
         self._standing = Standing.of(parent, self._printer)
         self._roots: list[tuple[bytes, ...]] = []
@@ -205,6 +208,16 @@ class Session:
     def weigh_text(self, text: str) -> int:
         """Estimate the tokens of a text."""
         return self._printer.weigh(text)
+
+    @property
+    def scale(self) -> float:
+        """Tokens that the provider counted, lately, for each that was estimated."""
+        return self._scale
+
+    def counted(self, estimated: int, tokens: int) -> None:
+        """Learn from a request what its provider counts."""
+        if estimated > 0 and tokens > 0:
+            self._scale = min(_SCALES[1], max(_SCALES[0], tokens / estimated))
 
     def is_fork(self, blocks: Sequence[Block], standing: Standing | None = None) -> bool:
         """Whether a request stands on this parent already, be it before the trunk grew.

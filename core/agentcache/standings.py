@@ -55,9 +55,12 @@ class Standing:
             _why_not(parent, tokens),
         )
 
-    def why_not_with(self, more: int) -> str:
-        """Why forking cannot pay, if that many tokens of shared history follow the trunk."""
-        if more and self.tokens + more >= _SURE * self.parent.rule.min_tokens:
+    def why_not_with(self, more: int, scale: float = 1.0) -> str:
+        """Why forking cannot pay, if that many tokens of shared history follow the trunk.
+
+        `scale` is what the provider has counted for a token that was estimated.
+        """
+        if more and scale * (self.tokens + more) >= _SURE * self.parent.rule.min_tokens:
             parent = self.parent
             texts = parent.system or parent.context or parent.mark
             return _why_not(parent, self.tokens + more, text=bool(texts))

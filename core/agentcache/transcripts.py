@@ -19,7 +19,7 @@ from agentcache.dialects import Dialect, Json
 from agentcache.dialects.base import is_list
 from agentcache.rules import Rule
 
-__all__ = ["Line", "Place", "Places", "Transcript", "merged", "said", "unnamed"]
+__all__ = ["Asked", "Line", "Place", "Places", "Transcript", "merged", "said", "unnamed"]
 
 _ROOM: Final = 8192
 
@@ -31,13 +31,15 @@ class Transcript:
     `public` tells which of them were said to all, as `said` writes them. The others are this
     agent's own: its calls of tools, its memory, what it is asked now. `system` is its own text, if
     that is not its request's. With `always` that text follows all that was said so far, whatever
-    it costs.
+    it costs. With `open_calls` its calls of tools are public too: it does not come back to the end
+    of a request to hand in a result.
     """
 
     messages: tuple[Json, ...]
     public: tuple[bool, ...]
     system: tuple[str, ...] | None = None
     always: bool = False
+    open_calls: bool = False
 
     def shared(self) -> tuple[Json, ...]:
         """What was said to all."""
@@ -56,6 +58,12 @@ class Transcript:
     def _cut(self, at: int) -> int:
         ends = [n + 1 for n, public in enumerate(self.public) if public]
         return ends[at - 1] if at else 0
+
+    def placed(self) -> tuple[Json, ...]:
+        """What only this agent reads, each with how much was said to all before it."""
+        heard = accumulate(self.public)
+        every = zip(self.messages, self.public, heard, strict=True)
+        return tuple({"after": n, "is": m} for m, public, n in every if not public)
 
     def own(self) -> tuple[Json, ...]:
         """What only this agent reads."""
@@ -135,11 +143,35 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as it is remembered: what was said to all, and how much by this fork alone."""
+
+    fork: int
+    key: bytes
+    own: int
+    mine: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class _Stood:
-    at: int
-    returns: bool
+    place: Place
+    own: int
+    key: bytes
     written: bool
     plain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Bill:
+    """What a turn would cost, in tokens: its `tail` sent anew; all since its last turn, to `stay`.
+
+    `shared` is what was said since somebody wrote it for all, the `last` message a part of it.
+    """
+
+    tail: float
+    stay: float
+    shared: float
+    last: float
 
 
 class Places:
@@ -153,55 +185,87 @@ class Places:
         """Know of none."""
         self._stood: dict[tuple[int, bytes], _Stood] = {}
         self._ends: dict[bytes, None] = {}
+        self._rent = 0.0
         self._lock = threading.Lock()
 
     def place(
         self,
         fork: int,
         transcript: Transcript,
+        texts: tuple[str, ...],
         rule: Rule,
         write: float,
-        own: int,
-        weigh: Callable[[str], int],
-    ) -> tuple[Place, tuple[bytes, ...]]:
-        """Where this fork's text of `own` tokens stands, and the keys of what was said before it.
+        weigh: Callable[[Json], int],
+    ) -> tuple[Place, Asked]:
+        """Where this fork's own `texts` stand, and what to remember of this request.
 
-        `write` is what a written token costs, `weigh` estimates the tokens of a text.
+        `write` is what a written token costs, `weigh` estimates the tokens of a message.
         """
-        texts = [dumps(message) for message in transcript.shared()]
-        keys = tuple(accumulate(map(_digest, texts), lambda a, b: _digest(a + b), initial=b""))
-        weights = [weigh(text) for text in texts]
+        shared, own = transcript.shared(), transcript.own()
+        keys = _chain(b"", shared)
+        weights = [weigh(message) for message in shared]
+        mine = _chain(dumps(texts).encode("utf-8", "surrogatepass"), transcript.placed())
         with self._lock:
-            last = next((n for n in range(len(texts), -1, -1) if (fork, keys[n]) in self._stood), 0)
+            last = next(
+                (n for n in range(len(shared), -1, -1) if (fork, keys[n]) in self._stood), 0
+            )
             stood = self._stood.get((fork, keys[last]))
-            again = stood is not None and last == len(texts)
+            again = stood is not None and last == len(shared)
             if stood is not None and again:
-                at, returns = stood.at, stood.returns
-            else:
-                since = sum(weights[last:])
-                pays = write * since < (1 - rule.read_multiplier) * own
-                returns = stood is not None and pays and not transcript.always
-                stays = returns and stood is not None and stood.written and not stood.plain
-                at = stood.at if stays and stood is not None else len(texts)
-            older = next((n for n in range(at - 1, 0, -1) if keys[n] in self._ends), 0)
-        plain = stood is not None and stood.plain and again
-        anchor = Anchor(at, keys[at], sum(weights[:at]), older)
-        return Place(anchor, returns, again, plain), keys
+                place = replace(stood.place, again=True, plain=stood.plain)
+                return place, Asked(fork, keys[-1], len(own), mine[-1])
+            older = [n for n in range(len(shared), 0, -1) if keys[n] in self._ends]
+            stays = returns = False
+            if stood is not None and not transcript.always:
+                own_text = ({"content": text} for text in texts)
+                bill = _Bill(
+                    (1 - rule.read_multiplier) * sum(map(weigh, (*own_text, *own))),
+                    write * sum(weights[last:]),
+                    write * sum(weights[older[0] if older else 0 :]),
+                    write * (weights[-1] if weights else 0),
+                )
+                goes_on = stood.own < len(mine) and mine[stood.own] == stood.key
+                returns = goes_on and bill.stay < bill.tail + bill.last
+                stays = goes_on and stood.written and self._stays(bill)
+            at = stood.place.anchor.at if stood is not None and stays else len(shared)
+        before = next((n for n in older if n < at), 0)
+        anchor = Anchor(at, keys[at], sum(weights[:at]), before)
+        plain = stays and stood is not None and stood.plain
+        return Place(anchor, returns, plain=plain), Asked(fork, keys[-1], len(own), mine[-1])
 
-    def ask(
-        self, fork: int, keys: Sequence[bytes], place: Place, *, plain: bool, written: bool
-    ) -> None:
+    def _stays(self, bill: "_Bill") -> bool:
+        """Whether staying is cheaper now, and has not yet cost what moving once would.
+
+        Where all stay, none of them writes what was said for the others: the first to move pays
+        for that, as much as the others can save as long again as they have talked so far.
+        """
+        self._rent += max(0.0, bill.stay - bill.tail - bill.last)
+        stays = bill.stay < bill.tail + bill.shared and self._rent < bill.shared
+        if not stays:
+            self._rent = 0.0
+        return stays
+
+    def ask(self, asked: Asked, place: Place, *, plain: bool, written: bool) -> None:
         """Remember a request; `plain` if it went out as the program made it."""
         with self._lock:
-            stood = _Stood(place.anchor.at, place.returns, written, plain)
-            _keep(self._stood, (fork, keys[-1]), stood)
+            stood = _Stood(place, asked.own, asked.mine, written, plain)
+            _keep(self._stood, (asked.fork, asked.key), stood)
             if not plain:
                 _keep(self._ends, place.anchor.key, None)
 
 
-def _digest(content: str | bytes) -> bytes:
-    text = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-    return hashlib.blake2b(text, digest_size=8).digest()
+def _chain(start: bytes, messages: Sequence[Json]) -> tuple[bytes, ...]:
+    """A digest of every beginning of these messages."""
+    first = _digest(start)
+    return tuple(accumulate(map(_text, messages), lambda a, b: _digest(a + b), initial=first))
+
+
+def _text(message: Json) -> bytes:
+    return dumps(message).encode("utf-8", "surrogatepass")
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=8).digest()
 
 
 def _keep(known: dict[Any, Any], key: Any, value: Any) -> None:

@@ -1,9 +1,15 @@
 """What every test of the AgentChat adapter gets."""
 
-from collections.abc import AsyncIterator
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+import agentcache
+
+from . import measure, play, programs
 
 HERE = Path(__file__).parent
 OWN_WARNINGS = (
@@ -21,7 +27,50 @@ async def one_event_loop(anyio_backend: str) -> AsyncIterator[None]:
     yield  # noqa: PT022 - a fixture that yields keeps its loop open
 
 
+@pytest.fixture(scope="session")
+def stage() -> Iterator[measure.Stage]:
+    """A provider for all tests that run to their end; begin a play on it."""
+    with measure.staged() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def ran(stage: measure.Stage) -> Callable[..., Awaitable[measure.Ran]]:
+    """Run a program once for all tests: `await ran(programs.swarm, model, layout, **options)`.
+
+    Without a layout it is not wrapped. `wishes` are more options of wrap, `relay` lets agents hand
+    over before they speak; the other options are the factory's.
+    """
+    known: dict[Any, measure.Ran] = {}
+
+    async def made(
+        factory: Callable[..., programs.Program],
+        model: str,
+        layout: str = "",
+        *,
+        wishes: tuple[tuple[str, Any], ...] = (),
+        relay: bool = False,
+        **options: Any,
+    ) -> measure.Ran:
+        def prepare(program: programs.Program) -> None:
+            if layout:
+                agentcache.wrap(program.root, layout=layout, **dict(wishes))
+
+        key = (factory, model, layout, wishes, relay, tuple(options.items()))
+        if key not in known:
+            script = play.Play(at_once=relay)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", agentcache.AgentcacheWarning)
+                known[key] = await measure.run(
+                    factory, model, prepare, script=script, stage=stage, **options
+                )
+        return known[key]
+
+    return made
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings(*OWN_WARNINGS))
+            item.add_marker(pytest.mark.anyio)

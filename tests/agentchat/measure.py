@@ -2,7 +2,8 @@
 
 import json
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,20 +22,50 @@ PRICE = {  # read, write, as multiples of a fresh input token
 _MARKS = {"cache_control", "prompt_cache_breakpoint"}
 _OWN_TO_A_RUN = {"id", "call_id", "models_usage", "created_at"}
 
+Log = Sequence[loopback.Logged]
+
+
+class Stage:
+    """A provider whose play can be changed; made by `staged()`."""
+
+    provider: loopback.Loopback
+
+    def __init__(self) -> None:
+        """Nothing is played yet."""
+        self._script: loopback.Script = loopback.echo
+
+    def answer(self, turn: loopback.Turn) -> loopback.Answer:
+        """Answer as the play has it that is on."""
+        return self._script(turn)
+
+    def begin(self, script: loopback.Script | None = None) -> loopback.Loopback:
+        """Begin a new play, before a provider that remembers nothing."""
+        self._script = script or play.Play()
+        self.provider.reset()
+        return self.provider
+
+
+@contextmanager
+def staged() -> Iterator[Stage]:
+    """A provider for several runs, one after another."""
+    stage = Stage()
+    with loopback.serve(script=stage.answer) as stage.provider:
+        yield stage
+
 
 @dataclass(frozen=True)
 class Ran:
-    """A program that ran on a provider of its own, and what came of it."""
+    """A program that ran, what the provider received of it, and what came of it."""
 
     program: programs.Program
-    provider: loopback.Loopback
+    log: Log
     model: str
     result: TaskResult
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
         """The requests to the model, in order of arrival."""
-        return [json.loads(request.raw) for request in calls(self.provider)]
+        return [json.loads(request.raw) for request in self.log]
 
     @property
     def transcript(self) -> list[Any]:
@@ -42,9 +73,20 @@ class Ran:
         return transcript(self.result, ordered=self.program.ordered)
 
     @property
+    def tokens(self) -> tuple[int, int, int]:
+        """Input, read and written tokens."""
+        return tokens(self.log)
+
+    @property
+    def read(self) -> float:
+        """The share of the input that the provider read from its cache."""
+        total, cached, _ = self.tokens
+        return cached / total
+
+    @property
     def bill(self) -> float:
         """What the input cost, in fresh input tokens."""
-        return bill(self.provider, self.model)
+        return bill(self.log, self.model)
 
 
 async def run(
@@ -53,13 +95,17 @@ async def run(
     prepare: Callable[[programs.Program], Any] = lambda _program: None,
     *,
     info: Mapping[str, Any] | None = None,
+    script: loopback.Script | None = None,
+    stage: Stage | None = None,
     **options: Any,
 ) -> Ran:
     """Run a program, its agents on one client, on a fresh provider; `prepare` may wrap it.
 
     `info` overrides the client's model info; `options` go to the factory.
     """
-    with loopback.serve(script=play.Play()) as provider:
+    lent: AbstractContextManager[Stage] = nullcontext(stage) if stage else staged()
+    with lent as made:
+        provider = made.begin(script)
         client = programs.client(provider, model, **(info or {}))
         program = factory(lambda: client, **options)
         prepare(program)
@@ -67,10 +113,10 @@ async def run(
             result = await program.arun()
         finally:
             await client.close()
-    return Ran(program, provider, model, result)
+        return Ran(program, calls(provider), model, result)
 
 
-def calls(provider: loopback.Loopback) -> list[loopback.Logged]:
+def calls(provider: loopback.Loopback) -> Log:
     """Requests to a model, as received."""
     return [request for request in provider.log if request.api != "other"]
 
@@ -126,20 +172,19 @@ def _common(one: str, other: str) -> int:
     return bisect_left(sizes, True, key=lambda size: one[:size] != other[:size])
 
 
-def tokens(provider: loopback.Loopback) -> tuple[int, int, int]:
+def tokens(log: Log) -> tuple[int, int, int]:
     """Input, read and written tokens of a run, as the provider counted them."""
-    made = calls(provider)
     return (
-        sum(request.input_tokens or 0 for request in made),
-        sum(request.cached_tokens or 0 for request in made),
-        sum(request.cache_write_tokens or 0 for request in made),
+        sum(request.input_tokens or 0 for request in log),
+        sum(request.cached_tokens or 0 for request in log),
+        sum(request.cache_write_tokens or 0 for request in log),
     )
 
 
-def bill(provider: loopback.Loopback, model: str) -> float:
+def bill(log: Log, model: str) -> float:
     """What the input of a run cost, in fresh input tokens."""
     read, write = PRICE[model]
-    total, cached, written = tokens(provider)
+    total, cached, written = tokens(log)
     return total - cached - written + cached * read + written * write
 
 

@@ -9,15 +9,20 @@ from agentcache.loopback.scripts import _listed_tools
 
 
 def _dossier(weeks: int) -> str:
-    return "Prepare the board memo on the Harbour Line from this dossier.\n\n" + "\n".join(
+    asked = (
+        "Prepare the board memo on the Harbour Line from this dossier: one page, for readers who "
+        "know none of the ferries."
+    )
+    lines = (
         f"{n}. In week {n} the Harbour Line carried {n * 7919 % 9973} passengers over {n * 37 % 61}"
         f" crossings; {n * 13 % 29} were late, most of them at pier {n % 7}, and the crew of ferry "
         f"{n * 31 % 17} asked for a review of the winter timetable."
         for n in range(1, weeks + 1)
     )
+    return "\n".join([asked, "", *lines])
 
 
-TASK = _dossier(7)
+TASK = _dossier(8)
 """About 1,400 characters: with it hardly a request is as long as a provider caches at least."""
 
 BRIEF = _dossier(50)
@@ -39,7 +44,7 @@ PROMPTS = {
             *(
                 f"Rule {n} of the {name}: keep to {cares[n % 3]} while page {n} of the dossier is "
                 f"open, then name the one thing that the {name} would change about it."
-                for n in range(1, 9)
+                for n in range(1, 8)
             ),
         ]
     )
@@ -73,9 +78,13 @@ A fork names its agent in its tail; the prompts of all may stand in front of tha
 class Play:
     """The answers of one run: they depend on who is asked and how often, not on how it is asked."""
 
-    def __init__(self) -> None:
-        """Begin a run; the next one needs a play of its own."""
+    def __init__(self, *, at_once: bool = False) -> None:
+        """Begin a run; the next one needs a play of its own.
+
+        With `at_once` nobody speaks before handing over.
+        """
         self.asked: Counter[str] = Counter()
+        self._at_once = at_once
         self._calling = ""
         self._lock = Lock()
 
@@ -86,7 +95,8 @@ class Play:
             asked = self.asked[who]
             self.asked[who] += 1
             informed = self._calling == who or turn.texts[-1].role == "tool"
-            calls = () if who in _MANAGER else _calls(turn, asked, informed=informed)
+            speaks = asked % 2 == 0 and not self._at_once
+            calls = () if who in _MANAGER else _calls(turn, asked, informed=informed, speaks=speaks)
             self._calling = who if calls else ""
         if who == "selector":
             return loopback.Answer(TRIO[asked % 3])
@@ -103,12 +113,13 @@ def speaker(turn: loopback.Turn) -> str:
     return who
 
 
-def _calls(turn: loopback.Turn, asked: int, *, informed: bool) -> tuple[loopback.ToolCall, ...]:
+def _calls(
+    turn: loopback.Turn, asked: int, *, informed: bool, speaks: bool
+) -> tuple[loopback.ToolCall, ...]:
     mine = _listed_tools(turn)
     tools = [name for name in mine if not name.startswith("transfer_to_")]
     hands = [name for name in mine if name.startswith("transfer_to_")]
-    only_speaks = asked % 2 == 0 if hands else informed
-    made = () if only_speaks else (*tools, *hands)
+    made = () if (speaks if hands else informed) else (*tools, *hands)
     return tuple(
         loopback.ToolCall(name, {"query": f"winter timetable, {asked}"} if name in tools else {})
         for name in made

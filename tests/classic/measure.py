@@ -1,7 +1,6 @@
 """What a program sent, read and said: counted on what the provider received."""
 
 import json
-import os.path
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,10 +104,15 @@ def extending(bodies: Sequence[Mapping[str, Any]]) -> float:
     """The share of all characters with which a request begins as an earlier one does."""
     texts = [rendered(body) for body in bodies]
     common = sum(
-        max((len(os.path.commonprefix([text, before])) for before in texts[:at]), default=0)
+        max((_common(text, before) for before in texts[:at]), default=0)
         for at, text in enumerate(texts)
     )
     return common / sum(map(len, texts))
+
+
+def _common(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def tokens(provider: loopback.Loopback) -> tuple[int, int, int]:

@@ -212,9 +212,7 @@ class _Desk:
         }
         return Outcome(result.chat_history if said is None else said, result.summary, heard)
 
-    def program(
-        self, manager: GroupChatManager, user: ConversableAgent, **options: Any
-    ) -> Program:
+    def program(self, manager: GroupChatManager, user: ConversableAgent, **options: Any) -> Program:
         """A group chat that the user begins."""
         asked = {"message": self.task, "silent": True, **options}
         said = manager.groupchat.messages
@@ -335,7 +333,7 @@ def late_joiner(config: Any, *, task: str = TASK) -> Program:
     return program
 
 
-def cached(config: Any, *, task: str = TASK) -> Program:
+def answer_cache(config: Any, *, task: str = TASK) -> Program:
     """The round twice, with AutoGen's own cache of whole answers: the second round asks nobody."""
     desk = _Desk(config, task)
     manager = desk.manager(map(desk.agent, TRIO), speaker_selection_method="round_robin")
@@ -464,7 +462,7 @@ PROGRAMS = (
     two_agents,
     nested,
     late_joiner,
-    cached,
+    answer_cache,
     cached_seed,
     round_robin_pattern,
     auto_pattern,

@@ -82,6 +82,7 @@ def recording() -> Iterator[Recorder]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # headers and body are two packets
 
         def do_POST(self) -> None:
             size = int(self.headers.get("content-length") or 0)

@@ -1,6 +1,5 @@
 """Run one crew shape plain and wrapped against the same script, and keep all that can be seen."""
 
-import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -338,8 +337,13 @@ def _bare(value: Any) -> Any:
 
 
 def _shared(text: str, other: str) -> float:
-    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(text, other, strict=False))
-    return sum(1 for _ in same) / len(text)
+    """The share of a text that another begins with."""
+    same, differs = 0, min(len(text), len(other)) + 1
+    while differs - same > 1:
+        middle = (same + differs) // 2
+        alike = text.startswith(other[:middle])
+        same, differs = (middle, differs) if alike else (same, middle)
+    return same / len(text)
 
 
 def _stands_on(session: Any, body: Any) -> bool:

@@ -23,7 +23,7 @@ def cells(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, Any
 
 
 @pytest.mark.parametrize("model", ["gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5-5"])
-def test_emulated_forks_read_across_agents_and_cost_less_in_every_cell(capsys, model):
+def test_emulated_forks_read_across_agents_and_cost_less_in_every_cell(capsys, hurried, model):
     found = cells(capsys, "--emulate", model)
     assert [(c["layout"], c["order"]) for c in found] == GRID
     assert {c["source"] for c in found} == {"emulated"}
@@ -49,7 +49,7 @@ def test_on_the_embedded_engine_it_is_measured(capsys):
             assert all(r["cached_across"] >= 0.95 * r["ceiling_across"] for r in workers)
 
 
-def test_the_table_marks_every_row_as_measured_or_emulated(capsys):
+def test_the_table_marks_every_row_as_measured_or_emulated(capsys, hurried):
     assert main(["demo", "crewai", "--emulate", "gpt-6-luna"]) == 0
     rows = [r for r in capsys.readouterr().out.splitlines() if r.startswith(("separate", "forked"))]
     assert len(rows) == 4
@@ -72,7 +72,7 @@ def test_a_live_endpoint_runs_the_same(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "cure"),
     [
-        (["demo", "nothing"], "Installed: crewai"),
+        (["demo", "nothing"], "Installed: autogen, autogen-classic, crewai, "),
         (["demo", "crewai", "--emulate", "x", "--model", "y"], "drop --model"),
         (["demo", "crewai", "--model", "m", "--api-key-env", "NOT_SET"], "not set"),
         (["demo", "crewai", "--model", "/nowhere/x.gguf"], "x.gguf"),

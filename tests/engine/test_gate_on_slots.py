@@ -51,7 +51,7 @@ def fan_out(running: engine.Engine, session: Session, gate: Gate | None) -> list
         ready.wait(timeout=30)
         with turn:
             # Long answers keep every slot busy until the last fork has come in.
-            return send(running, sent.request, answer_tokens=1 if gate else 1000)
+            return send(running, sent.request, answer_tokens=1 if gate else 400)
 
     ready = Barrier(4)
     send(running, session.parent.request())

@@ -24,7 +24,7 @@ def cells(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, Any
 
 
 @pytest.mark.parametrize("model", ["claude-haiku-5-5"])
-def test_emulated_forks_read_across_agents_and_cost_less_in_every_cell(capsys, model):
+def test_emulated_forks_read_across_agents_and_cost_less_in_every_cell(capsys, hurried, model):
     found = cells(capsys, "--emulate", model)
     assert [(c["layout"], c["order"]) for c in found] == GRID
     assert {c["source"] for c in found} == {"emulated"}
@@ -52,7 +52,7 @@ def test_on_the_embedded_engine_it_is_measured(capsys):
             assert all(r["cached_across"] >= 0.95 * r["ceiling_across"] for r in after)
 
 
-def test_the_table_marks_every_row_as_measured_or_emulated(capsys):
+def test_the_table_marks_every_row_as_measured_or_emulated(capsys, hurried):
     assert main(["demo", "langchain", "--emulate", "gpt-4.1-mini"]) == 0
     rows = [r for r in capsys.readouterr().out.splitlines() if r.startswith(("separate", "forked"))]
     assert len(rows) == 4

@@ -627,14 +627,14 @@ def test_a_stream_closed_early_leaves_the_gate_open(bench: Bench) -> None:
 async def test_a_cancelled_call_leaves_the_gate_open(bench: Bench) -> None:
     ledger, gate = Ledger(), Gate(patience_s=30)
     forked = agentcache.wrap(bench.model(), context=[BRIEF], ledger=ledger, gate=gate)
-    bench.provider.fail("slow", delay_s=3)
-    for way in ("ainvoke", "astream"):
+    for n, way in enumerate(("ainvoke", "astream"), start=1):
+        bench.provider.fail("slow", delay_s=30)
         task = asyncio.ensure_future(call(forked, way, asked(ROLES[0])))
-        await asyncio.sleep(0.3)
+        while len(bench.sent) < n:
+            await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        bench.provider.fail("slow", delay_s=3)
     bench.provider.reset()
     assert (await forked.ainvoke(asked(ROLES[1]))).content
     assert [bool(entry.error) for entry in ledger.calls] == [True, True, False]

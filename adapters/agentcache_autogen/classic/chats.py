@@ -52,6 +52,7 @@ def hears_chat(
             tuple(line.name is not None for line in lines),
             system,
             always=options.layout in CHAT_LAYOUTS,
+            open_calls=True,
         )
 
     return hears

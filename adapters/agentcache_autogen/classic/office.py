@@ -21,6 +21,7 @@ _CALL: Final = "_generate_oai_reply_from_client"
 _SELECT: Final = "_create_internal_agents"
 _SUMMARY: Final = "chat_messages_for_summary"
 _PREPARE: Final = "prepare_group_chat"
+_BEGIN: Final = "_prepare_chat"
 _SELECTOR: Final = "speaker_selection_agent"
 _FROM_CACHE: Final = (
     "Answers from AutoGen's own response cache (cache_seed) asked no provider: they are no calls."
@@ -53,10 +54,28 @@ class Office:
             self.owners[id(agent)] = agent
             self._hook(agent)
         for chat in cast.chats.values():
-            self.chats.append(chat)
+            self.chats += [] if any(chat is known for known in self.chats) else [chat]
             self._replace(chat, _SELECT, _Selecting(self, chat, getattr(chat, _SELECT, None)))
+        for manager in cast.managers.values():
+            self._replace(manager, _BEGIN, _Beginning(self, manager, getattr(manager, _BEGIN)))
         for pattern in cast.patterns.values():
             self._replace(pattern, _PREPARE, _Preparing(self, getattr(pattern, _PREPARE)))
+
+    def meet(self, agents: Sequence[object]) -> None:
+        """Take in those of these agents who are new."""
+        cast = Cast()
+        for agent in agents:
+            cast.add(agent)
+        self.take_in(cast)
+
+    def forget(self, things: Sequence[object]) -> None:
+        """Let go of what an earlier run was made of."""
+        gone = {id(thing) for thing in things}
+        for key in gone:
+            self.owners.pop(key, None)
+            self.stands.pop(key, None)
+        self.chats = [chat for chat in self.chats if id(chat) not in gone]
+        self._put = [(thing, name) for thing, name in self._put if id(thing) not in gone]
 
     def leave(self) -> None:
         """Put everything back."""
@@ -205,6 +224,7 @@ class _Selecting:
         self.office, self.chat, self.real = office, chat, real
 
     def __call__(self, agents: Any, max_attempts: Any, messages: Any, *more: Any, **kw: Any) -> Any:
+        self.office.meet(self.chat.agents)
         made = self.real(agents, max_attempts, messages, *more, **kw)
         chooser = made[-1]
         setattr(
@@ -226,11 +246,23 @@ class _Summing:
         return self.real(agent)
 
 
+class _Beginning:
+    """Stands in for a manager's way to begin a chat: who has joined since is taken in too."""
+
+    def __init__(self, office: Office, manager: Any, real: Callable[..., Any]) -> None:
+        self.office, self.manager, self.real = office, manager, real
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.office.meet(self.manager.groupchat.agents)
+        return self.real(*args, **kwargs)
+
+
 class _Preparing:
     """Stands in for a pattern's way to make its group chat: what it makes is taken in too."""
 
     def __init__(self, office: Office, real: Callable[..., Any]) -> None:
         self.office, self.real = office, real
+        self.made: list[object] = []
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         made = self.real(*args, **kwargs)
@@ -238,6 +270,9 @@ class _Preparing:
         for thing in made:
             if isinstance(thing, GroupChatManager):
                 cast.add(thing)
+        self.office.forget(self.made)
+        self.made = [*cast.managers.values(), *cast.chats.values()]
+        self.made += [agent for key, agent in cast.agents.items() if key not in self.office.owners]
         self.office.take_in(cast)
         return made
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from autogen import ConversableAgent, GroupChat, GroupChatManager
@@ -91,8 +92,9 @@ def transforms(agent: Any) -> str:
     """Why what an agent is sent is not what was said; empty if it is."""
     for name in _TRANSFORMS:
         for hook in agent.hook_lists.get(name, ()):
-            if not str(getattr(hook, "__module__", "")).startswith(_OURS):
-                said = getattr(hook, "__qualname__", repr(hook))
+            does: Any = hook.func if isinstance(hook, partial) else hook
+            if not str(getattr(does, "__module__", "")).startswith(_OURS):
+                said = getattr(does, "__qualname__", repr(does))
                 return f"transform: its hook {said!r} changes messages before every reply"
     return ""
 
