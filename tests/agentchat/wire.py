@@ -64,15 +64,20 @@ def _blocks(body: Body) -> list[Any]:
 
 
 def _end(every: Sequence[Any]) -> int:
-    return next((n for n, block in enumerate(every) if _is_own(block)), len(every))
+    """Where a message begins that is not the chat's: a tool's, a later system text, the tail."""
+    said = False
+    for n, block in enumerate(every):
+        if isinstance(block, list):
+            if _is_own(block, said=said):
+                return n
+            said = said or block[0]["role"] == "user"
+    return len(every)
 
 
-def _is_own(block: Any) -> bool:
-    if not isinstance(block, list):
-        return False
-    said, part = block
-    mine = said["role"] in ("assistant", "tool") or part["type"] in ("tool_use", "tool_result")
-    return mine or _is_tail(block)
+def _is_own(block: Any, *, said: bool) -> bool:
+    role, kind = block[0]["role"], block[1]["type"]
+    calls = role in ("assistant", "tool") or kind in ("tool_use", "tool_result")
+    return calls or (said and role == "system") or _is_tail(block)
 
 
 def _is_tail(block: Any) -> bool:

@@ -109,15 +109,16 @@ def speaker(turn: loopback.Turn) -> str:
 
 def _answer(turn: loopback.Turn, who: str, asked: int) -> loopback.Answer:
     mine = _listed_tools(turn)
-    hands = [loopback.ToolCall(name) for name in mine if name.startswith("transfer_to_")]
-    tools = tuple(
-        loopback.ToolCall(name, {"query": f"winter timetable, {asked}"})
-        for name in mine
-        if not name.startswith("transfer_to_")
-    )
+    hands = sorted((n for n in mine if n.startswith("transfer_to_")), key=_number_of)
+    tools = sorted(n for n in mine if n not in hands)
     if tools and asked % 2 == 0:
-        return loopback.Answer(tool_calls=tools)
-    return loopback.Answer(note(who, asked), tuple(hands[:1]))
+        query = {"query": f"winter timetable, {asked}"}
+        return loopback.Answer(tool_calls=tuple(loopback.ToolCall(n, query) for n in tools))
+    return loopback.Answer(note(who, asked), tuple(loopback.ToolCall(n) for n in hands[:1]))
+
+
+def _number_of(hand: str) -> int:
+    return int(hand.rpartition("_")[2])
 
 
 def note(who: str, asked: int) -> str:

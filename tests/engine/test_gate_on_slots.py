@@ -14,7 +14,7 @@ from agentcache import CacheDomain, Gate, Session, engine, freeze, rule_for
 
 pytest.importorskip("xllamacpp")
 
-BRIEF = " ".join(f"Fact {n}: the mill had {n} wheels in year {1700 + n}." for n in range(200))
+BRIEF = " ".join(f"Fact {n}: the mill had {n} wheels in year {1700 + n}." for n in range(100))
 
 
 @pytest.fixture
