@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agentcache.breaks import CacheBreak, find_break
     from agentcache.errors import AgentcacheError, AgentcacheWarning
     from agentcache.forks import Fork
     from agentcache.gate import Gate
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AgentcacheError",
     "AgentcacheWarning",
+    "CacheBreak",
     "CacheDomain",
     "Call",
     "Fork",
@@ -36,6 +38,7 @@ __all__ = [
     "Rule",
     "Session",
     "Usage",
+    "find_break",
     "freeze",
     "report",
     "rule_for",
@@ -48,6 +51,7 @@ __all__ = [
 _HOME = {
     "AgentcacheError": "errors",
     "AgentcacheWarning": "errors",
+    "CacheBreak": "breaks",
     "CacheDomain": "parent",
     "Call": "ledger",
     "Fork": "forks",
@@ -58,6 +62,7 @@ _HOME = {
     "Rule": "rules",
     "Session": "sessions",
     "Usage": "usage",
+    "find_break": "breaks",
     "freeze": "parent",
     "report": "wrapping",
     "rule_for": "rules",

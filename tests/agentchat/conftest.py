@@ -1,13 +1,16 @@
 """What every test of the AgentChat adapter gets."""
 
+import json
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from autogen_core.models import ChatCompletionClient
 
 import agentcache
+from agentcache import loopback
 
 from . import measure, play, programs
 
@@ -67,6 +70,53 @@ def ran(stage: measure.Stage) -> Callable[..., Awaitable[measure.Ran]]:
         return known[key]
 
     return made
+
+
+class Desk:
+    """A play on the provider, and the clients that call it; closed in the end."""
+
+    def __init__(self, stage: measure.Stage) -> None:
+        self.stage = stage
+        self.provider = stage.begin()
+        self.clients: list[ChatCompletionClient] = []
+
+    def begin(self, script: loopback.Script | None = None) -> None:
+        """Begin a new play."""
+        self.stage.begin(script)
+
+    def client(self, model: str = "gpt-6-luna", **info: Any) -> ChatCompletionClient:
+        """A new client."""
+        self.clients.append(programs.client(self.provider, model, **info))
+        return self.clients[-1]
+
+    def team(
+        self,
+        factory: Callable[..., programs.Program] = programs.round_robin,
+        client: ChatCompletionClient | None = None,
+        **options: Any,
+    ) -> Any:
+        """A program's team on one client."""
+        used = client or self.client()
+        return factory(lambda: used, **options).root
+
+    @property
+    def raw(self) -> list[bytes]:
+        """The requests of this play, as received."""
+        return [request.raw for request in measure.calls(self.provider)]
+
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        """The same, read."""
+        return [json.loads(raw) for raw in self.raw]
+
+
+@pytest.fixture
+async def desk(stage: measure.Stage) -> AsyncIterator[Desk]:
+    """A play for one test."""
+    made = Desk(stage)
+    yield made
+    for client in made.clients:
+        await client.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

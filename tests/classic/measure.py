@@ -1,7 +1,9 @@
 """What a program sent, read and said: counted on what the provider received."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,20 +20,50 @@ PRICE = {  # read, write, as multiples of a fresh input token
 _MARKS = {"cache_control", "prompt_cache_breakpoint"}
 _OWN_TO_A_RUN = {"id", "tool_call_id"}
 
+Log = Sequence[loopback.Logged]
+
+
+class Stage:
+    """A provider whose play can be changed; made by `staged()`."""
+
+    provider: loopback.Loopback
+
+    def __init__(self) -> None:
+        """Nothing is played yet."""
+        self._script: loopback.Script = loopback.echo
+
+    def answer(self, turn: loopback.Turn) -> loopback.Answer:
+        """Answer as the play has it that is on."""
+        return self._script(turn)
+
+    def begin(self, script: loopback.Script | None = None) -> loopback.Loopback:
+        """Begin a new play, before a provider that remembers nothing."""
+        self._script = script or programs.Play()
+        self.provider.reset()
+        return self.provider
+
+
+@contextmanager
+def staged() -> Iterator[Stage]:
+    """A provider for several runs, one after another."""
+    stage = Stage()
+    with loopback.serve(script=stage.answer) as stage.provider:
+        yield stage
+
 
 @dataclass(frozen=True)
 class Ran:
-    """A program that ran on a provider of its own, and what came of it."""
+    """A program that ran, what the provider received of it, and what came of it."""
 
     program: programs.Program
-    provider: loopback.Loopback
+    log: Log
     model: str
     outcome: programs.Outcome
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
         """The requests to the model, in order of arrival."""
-        return [json.loads(request.raw) for request in calls(self.provider)]
+        return [json.loads(request.raw) for request in self.log]
 
     @property
     def transcript(self) -> list[Any]:
@@ -39,9 +71,20 @@ class Ran:
         return transcript(self.outcome)
 
     @property
+    def tokens(self) -> tuple[int, int, int]:
+        """Input, read and written tokens."""
+        return tokens(self.log)
+
+    @property
+    def read(self) -> float:
+        """The share of the input that the provider read from its cache."""
+        total, cached, _ = self.tokens
+        return cached / total
+
+    @property
     def bill(self) -> float:
         """What the input cost, in fresh input tokens."""
-        return bill(self.provider, self.model)
+        return bill(self.log, self.model)
 
 
 def run(
@@ -50,16 +93,21 @@ def run(
     prepare: Callable[[programs.Program], Any] = lambda _program: None,
     *,
     entry: Mapping[str, Any] | None = None,
+    script: loopback.Script | None = None,
+    stage: Stage | None = None,
     **options: Any,
 ) -> Ran:
     """Run a program on a fresh provider; `prepare` may wrap it.
 
     `entry` adds to the config's entry; `options` go to the factory.
     """
-    with loopback.serve(script=programs.Play()) as provider:
+    lent: AbstractContextManager[Stage] = nullcontext(stage) if stage else staged()
+    with lent as made:
+        provider = made.begin(script)
         program = factory(programs.llm_config(provider, model, **(entry or {})), **options)
         prepare(program)
-        return Ran(program, provider, model, program.run())
+        outcome = program.run()
+        return Ran(program, calls(provider), model, outcome)
 
 
 async def arun(
@@ -68,30 +116,52 @@ async def arun(
     prepare: Callable[[programs.Program], Any] = lambda _program: None,
     *,
     entry: Mapping[str, Any] | None = None,
+    script: loopback.Script | None = None,
+    stage: Stage | None = None,
     **options: Any,
 ) -> Ran:
     """The same, by the chat's asynchronous twin."""
-    with loopback.serve(script=programs.Play()) as provider:
+    lent: AbstractContextManager[Stage] = nullcontext(stage) if stage else staged()
+    with lent as made:
+        provider = made.begin(script)
         program = factory(programs.llm_config(provider, model, **(entry or {})), **options)
         prepare(program)
-        return Ran(program, provider, model, await program.arun())
+        outcome = await program.arun()
+        return Ran(program, calls(provider), model, outcome)
 
 
-def calls(provider: loopback.Loopback) -> list[loopback.Logged]:
+def calls(provider: loopback.Loopback) -> Log:
     """Requests to a model, as received."""
     return [request for request in provider.log if request.api != "other"]
 
 
 def rendered(body: Mapping[str, Any]) -> str:
-    """A request in the order a prompt is rendered in, without its marks, one part a line."""
+    """A request as a prompt's template renders it, without its marks: what a model reads.
+
+    A message is its role and the texts of its parts; tools, their calls and results are JSON.
+    """
     system = body.get("system")
-    parts = [
-        *(body.get("tools") or []),
-        *([body["response_format"]] if "response_format" in body else []),
-        *([system] if isinstance(system, str) else system or []),
-        *body["messages"],
-    ]
-    return "\n".join(json.dumps(_unmarked(part), ensure_ascii=False) for part in parts)
+    lines = [_json(tool) for tool in body.get("tools") or []]
+    lines += [_json(body["response_format"])] if "response_format" in body else []
+    lines += [f"system: {_text(system)}"] if system else []
+    return "\n".join([*lines, *map(_message, body["messages"])])
+
+
+def _message(message: Mapping[str, Any]) -> str:
+    said = [_text(message.get("content") or [])]
+    said += [_json(call) for call in message.get("tool_calls") or []]
+    known = [message[key] for key in ("role", "name", "tool_call_id") if message.get(key)]
+    return f"{' '.join(known)}: " + "\n".join(filter(None, said))
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] if part["type"] == "text" else _json(part) for part in content)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_unmarked(value), ensure_ascii=False)
 
 
 def _unmarked(value: Any) -> Any:
@@ -111,24 +181,24 @@ def extending(bodies: Sequence[Mapping[str, Any]]) -> float:
 
 
 def _common(one: str, other: str) -> int:
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+    """How many characters two texts begin with alike."""
+    sizes = range(1, min(len(one), len(other)) + 1)
+    return bisect_left(sizes, True, key=lambda size: one[:size] != other[:size])
 
 
-def tokens(provider: loopback.Loopback) -> tuple[int, int, int]:
+def tokens(log: Log) -> tuple[int, int, int]:
     """Input, read and written tokens of a run, as the provider counted them."""
-    made = calls(provider)
     return (
-        sum(request.input_tokens or 0 for request in made),
-        sum(request.cached_tokens or 0 for request in made),
-        sum(request.cache_write_tokens or 0 for request in made),
+        sum(request.input_tokens or 0 for request in log),
+        sum(request.cached_tokens or 0 for request in log),
+        sum(request.cache_write_tokens or 0 for request in log),
     )
 
 
-def bill(provider: loopback.Loopback, model: str) -> float:
+def bill(log: Log, model: str) -> float:
     """What the input of a run cost, in fresh input tokens."""
     read, write = PRICE[model]
-    total, cached, written = tokens(provider)
+    total, cached, written = tokens(log)
     return total - cached - written + cached * read + written * write
 
 

@@ -34,8 +34,8 @@ def _dossier(weeks: int) -> str:
     )
 
 
-TASK = _dossier(7)
-"""About 1,400 characters: with it few requests reach what a provider caches at least."""
+TASK = _dossier(8)
+"""About 1,500 characters: with it few requests reach what a provider caches at least."""
 
 BRIEF = _dossier(50)
 """About 2,500 tokens."""
@@ -54,7 +54,7 @@ PROMPTS = {
             *(
                 f"Rule {n} of the {name}: keep to {cares[n % 3]} while page {n} of the dossier is "
                 f"open, then name the one thing that the {name} would change about it."
-                for n in range(1, 9)
+                for n in range(1, 8)
             ),
         ]
     )
@@ -68,9 +68,10 @@ OWN = {"planner": "read_calendar", "writer": "search_archive", "critic": "check_
 TRIO = tuple(OWN)
 
 _SIGNS = {
-    **{name: f"You are the {name} of the Harbour Line desk" for name in PROMPTS},
-    "selector": "Then select the next role from",
-    "summary": "Summarize the takeaway from the conversation",
+    **{f"You are the {name} of the Harbour Line desk": name for name in PROMPTS},
+    **{f'<agent name="{name}">': name for name in PROMPTS},
+    "Then select the next role from": "selector",
+    "Summarize the takeaway from the conversation": "summary",
 }
 """By what a request says who is asked: of several signs the one that stands last."""
 
@@ -102,9 +103,9 @@ class Play:
 def speaker(turn: loopback.Turn) -> str:
     """Who is asked: an agent's name, `selector` or `summary`."""
     told = "\n".join(said.text for said in turn.texts if said.role in ("system", "user"))
-    found = [who for who, sign in _SIGNS.items() if sign in told]
+    found = [sign for sign in _SIGNS if sign in told]
     assert found, f"nobody is asked in: {told[-400:]}"
-    return max(found, key=lambda who: told.rfind(_SIGNS[who]))
+    return _SIGNS[max(found, key=told.rfind)]
 
 
 def _answer(turn: loopback.Turn, who: str, asked: int) -> loopback.Answer:
@@ -125,7 +126,7 @@ def note(who: str, asked: int) -> str:
     """About 330 characters that only this speaker says, and only now."""
     return f"Note {asked + 1} by the {who}. " + " ".join(
         f"On pier {(asked * 5 + n) % 7} the {who} counts {(asked + 3) * n * 97 % 811} late boats."
-        for n in range(1, 7)
+        for n in range(1, 8)
     )
 
 

@@ -85,9 +85,23 @@ class ForkMixin:
                     piece = _finished(piece, turn.usage, seat.name)
                 yield piece
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, it is the client without forks."""
+        return _same, (self._agentcache.original,)
+
+    def __copy__(self) -> Any:
+        """A copy sits where the first one does."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(vars(self))
+        return twin
+
     def dump_component(self) -> Any:
         """The component as it is without forks."""
         return self._agentcache.original.dump_component()
+
+
+def _same(client: Any) -> Any:
+    return client
 
 
 def _count(name: str) -> property:

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from itertools import product
 from typing import Literal
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for table in tables_of(cells):
         console.print(table)
-    for line in [*verdict(cells), *_legend(args, cells)]:
+    for line in [*verdict(cells), *_legend(args, scenario, cells)]:
         console.print(line, style="dim", highlight=False)
     return 0
 
@@ -73,7 +73,7 @@ def _targets(args: argparse.Namespace, scenario: Scenario) -> list[targets.Targe
     if args.emulate:
         models = targets.EMULATED if args.emulate == "all" else (args.emulate,)
         if any(map(targets.is_anthropic, models)) and find_spec("anthropic") is None:
-            raise MissingExtraError("anthropic", "anthropic")
+            raise _missing(scenario, "anthropic")
         return [targets.emulated(model) for model in models]
     if wants_live:
         if not args.model:
@@ -100,12 +100,18 @@ def _run_all(console: Console, scenario: Scenario, chosen: Sequence[targets.Targ
     return cells
 
 
-def _legend(args: argparse.Namespace, cells: Sequence[Cell]) -> list[str]:
-    lines = [_READING, _MEASURES]
+def _missing(scenario: Scenario, package: str) -> MissingExtraError:
+    say: Callable[[str], MissingExtraError] | None = getattr(scenario, "missing", None)
+    return say(package) if say is not None else MissingExtraError(package, package)
+
+
+def _legend(args: argparse.Namespace, scenario: Scenario, cells: Sequence[Cell]) -> list[str]:
+    lines: list[str] = [getattr(scenario, "reading", _READING), _MEASURES]
     if any(cell.report.unit == "input-token equivalents" for cell in cells):
         lines.append("t: input-token equivalents; dollars need Python 3.11 and the extra prices.")
     if not args.emulate and not args.base_url:
         lines.append("An embedded engine bills nothing, so the input bill is n/a.")
+        lines += [note] if (note := getattr(scenario, "engine_note", "")) else []
     if args.emulate:
         lines.append("emulated: the loopback provider's caching rules and latency model.")
     return lines

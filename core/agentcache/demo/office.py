@@ -1,10 +1,19 @@
-"""The office of every demo: three tools on the launch brief, as plain functions."""
+"""The office of every demo: tools on the launch brief, and a team that talks about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["break_even_months", "check_sections", "search_records", "tool_calls"]
+__all__ = [
+    "Speaker",
+    "break_even_months",
+    "check_sections",
+    "questions",
+    "search_records",
+    "speakers",
+    "tool_calls",
+]
 
 tool_calls: Final[Sequence[tuple[str, Mapping[str, Any]]]] = (
     ("search_records", {"query": "turnaround"}),
@@ -37,3 +46,51 @@ def check_sections(text: str) -> str:
     """Check that a text quotes sections of the brief, such as (s3)."""
     found = [f"s{n}" for n in range(1, 9) if f"(s{n})" in text]
     return f"quoted: {', '.join(found) or 'none'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """One who speaks in a group chat: what the others know of it, what it is told, its tool."""
+
+    name: str
+    description: str
+    prompt: str
+    tool: Callable[..., str] | None = None
+
+
+speakers: Final[Sequence[Speaker]] = (
+    Speaker(
+        "researcher",
+        "Finds in the records what fleets need. Speaks first.",
+        "You are the researcher. You spent ten years in field interviews and trust records over "
+        "opinions. List what fleets need, with the records that support it.",
+        search_records,
+    ),
+    Speaker(
+        "analyst",
+        "Shows what it costs and when it breaks even. Speaks after the researcher.",
+        "You are the analyst. You were a controller in a repair chain and never round in your own "
+        "favour. Compare the three ways to sell it, and show which breaks even and when.",
+        break_even_months,
+    ),
+    Speaker(
+        "reviewer",
+        "Checks what the researcher and the analyst said. Speaks after them.",
+        "You are the reviewer. You have killed three launches and regret none of them. Find every "
+        "claim of the others that the brief does not support.",
+        check_sections,
+    ),
+    Speaker(
+        "writer",
+        "Writes the page for the board, once all others have spoken.",
+        "You are the writer. You write short sentences and put the decision first. Write the page "
+        "that the board decides on, from what the others said.",
+    ),
+)
+"""A team in a group chat; its writer has the last word."""
+
+questions: Final[Sequence[str]] = (
+    "Which of the three ways to sell it comes first, and at what price?",
+    "Which two cities come first, and what has to be true in each of them?",
+)
+"""What two such teams are asked about the one brief."""

@@ -16,17 +16,26 @@ GROUP = "agentcache.demos"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a demo's model answers. `anthropic` says whether it is spoken to as Anthropic's API."""
+    """Where a demo's model answers. `anthropic` says whether it is spoken to as Anthropic's API.
+
+    `chooses` says whether the model can say who speaks next.
+    """
 
     base_url: str
     model: str
     api_key: str
     anthropic: bool = False
     max_tokens: int | None = None
+    chooses: bool = True
 
 
 class Scenario(Protocol):
-    """What a demo module offers, as module-level names."""
+    """What a demo module offers, as module-level names.
+
+    It may also have: `reading` and `engine_note`, lines of the legend (how to read the table,
+    what is different on the embedded engine), and `missing(package)`, the error for a package that
+    it needs.
+    """
 
     tool_calls: Sequence[tuple[str, Mapping[str, Any]]]
     """Tools of the program with the arguments that the constructed model calls them with."""

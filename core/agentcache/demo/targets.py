@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -22,7 +22,11 @@ EMULATED = ("gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5-5")
 _REACH_S = 5.0
 _NOTE = 80
 _NOTES = 8
+_ON = ", on: "
+"""Stands in every line of a scripted page, after whose line it is."""
 _REAL_MODEL_TOKENS = 24
+_SELECTION = re.compile(r"select the next role from \[([^\]]*)\] to play")
+"""How both of AutoGen's families ask who speaks next, among whom."""
 _LATENCY = Latency(
     prefill_tokens_per_s=12_000, cached_tokens_per_s=400_000, decode_tokens_per_s=1_500, base_s=0.05
 )
@@ -54,7 +58,9 @@ def engine(scenario: Scenario, model: str, *, slots: int = 1) -> Target:
         options: dict[str, Any] = {"tools": cues} if constructed else {}
         with serve(model, slots=slots, **options) as running:
             limit = None if constructed else _REAL_MODEL_TOKENS
-            yield Endpoint(running.openai_url, running.model, "none", max_tokens=limit)
+            yield Endpoint(
+                running.openai_url, running.model, "none", max_tokens=limit, chooses=False
+            )
 
     return Target(f"engine: {model}", "measured", start, provider="llama.cpp")
 
@@ -121,11 +127,26 @@ def page(turn: Turn) -> Answer:
     """A scripted model whose answers are a page long, as the demo's tasks ask."""
     from agentcache.loopback import agent  # noqa: PLC0415 - an extra
 
-    answer = agent(turn)
     said = [text.text for text in turn.texts]
+    selectable = _SELECTION.findall("\n".join(said))
+    if selectable:
+        return Answer(_next_speaker(re.findall(r"'([^']+)'", selectable[-1]), said))
+    answer = agent(_without_reported(turn))
     role = re.findall(r"You are ([^.]+)\.", " ".join(said))[-1:]
     if answer.tool_calls or not role:
         return answer
     document = max(said, key=len).splitlines()
-    notes = [f"- {role[0]}, on: {line}" for line in document if len(line) > _NOTE][:_NOTES]
+    notes = [f"- {role[0]}{_ON}{line}" for line in document if len(line) > _NOTE][:_NOTES]
     return replace(answer, text="\n".join([answer.text, *notes]))
+
+
+def _next_speaker(names: Sequence[str], said: Sequence[str]) -> str:
+    """Who has written least so far; of several the first."""
+    whole = "\n".join(said)
+    return min(names, key=lambda name: whole.count(f"- the {name}{_ON}"))
+
+
+def _without_reported(turn: Turn) -> Turn:
+    """The turn less tool results that a page follows: in a chat they are somebody else's."""
+    heard = [text for text in turn.texts if text.role == "tool" or _ON in text.text]
+    return replace(turn, tool_results=()) if heard and heard[-1].role != "tool" else turn

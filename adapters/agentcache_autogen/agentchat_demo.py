@@ -1,0 +1,163 @@
+"""`agentcache demo autogen`: two AgentChat teams with model-selected speakers, on one brief."""
+
+import asyncio
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any, Final
+
+from agentcache.demo import office
+from agentcache.demo.scenario import Endpoint
+from agentcache.errors import MissingExtraError, OptionError
+
+
+def missing(package: str) -> MissingExtraError:
+    """What the demo needs, with the line that installs it."""
+    error = MissingExtraError("autogen", package)
+    error.msg = (
+        f"The demo needs {package!r}. Install what it runs on, from a checkout of agentcache: "
+        "pip install '.[autogen]' autogen-ext[anthropic] 'anthropic<1'"
+    )
+    return error
+
+
+try:
+    from autogen_agentchat.agents import AssistantAgent
+    from autogen_agentchat.base import TaskResult
+    from autogen_agentchat.conditions import SourceMatchTermination
+    from autogen_agentchat.messages import BaseChatMessage, TextMessage
+    from autogen_agentchat.teams import SelectorGroupChat
+    from autogen_core.models import ChatCompletionClient, ModelFamily, ModelInfo
+except ImportError as _error:
+    raise missing(_error.name or "autogen_agentchat") from _error
+
+__all__ = ["build", "engine_note", "missing", "reading", "run", "tool_calls"]
+
+tool_calls: Final = office.tool_calls
+
+reading: Final = (
+    "seq., par.: the two chats one after the other, or at once. own loop, across agents: tokens "
+    "read from the cache that the same agent, or only others, had sent before."
+)
+engine_note: Final = "The engine's model cannot choose who speaks, so that here a rota does."
+
+_TURNS: Final = 8
+_INFO: Final = ModelInfo(
+    vision=False,
+    function_calling=True,
+    json_output=True,
+    family=ModelFamily.UNKNOWN,
+    structured_output=True,
+    multiple_system_messages=True,
+)
+_AUTOGENS_OWN: Final = ("Resolved model mismatch", "Pydantic serializer warnings")
+
+
+class _Chats(list[SelectorGroupChat]):
+    """Two teams, and how they are asked about one brief."""
+
+    def __init__(
+        self,
+        teams: Sequence[SelectorGroupChat],
+        client: ChatCompletionClient,
+        brief: str,
+        *,
+        parallel: bool,
+    ) -> None:
+        super().__init__(teams)
+        self.client, self.brief, self.parallel = client, brief, parallel
+
+    async def talk(self) -> str:
+        chats = [self._ask(team, q) for team, q in zip(self, office.questions, strict=True)]
+        try:
+            if self.parallel:
+                results = await asyncio.gather(*chats)
+            else:
+                results = [await chat for chat in chats]
+        finally:
+            await self.client.close()
+        return "\n\n".join(_last_words(result) for result in results)
+
+    async def _ask(self, team: SelectorGroupChat, question: str) -> TaskResult:
+        task = [TextMessage(content=text, source="user") for text in (self.brief, question)]
+        return await team.run(task=task)
+
+
+def build(endpoint: Endpoint, brief: str, *, parallel: bool) -> list[SelectorGroupChat]:
+    """Two teams as their user wrote them: one client, a question each, a model that selects."""
+    client = _client(endpoint)
+    teams = [_team(client, chooses=endpoint.chooses) for _ in office.questions]
+    return _Chats(teams, client, brief, parallel=parallel)
+
+
+def run(program: object) -> str:
+    """Run both teams and return what their writers wrote."""
+    chats: Any = program
+    with warnings.catch_warnings():
+        for message in _AUTOGENS_OWN:
+            warnings.filterwarnings("ignore", message)
+        return str(asyncio.run(chats.talk()))
+
+
+def _team(client: ChatCompletionClient, *, chooses: bool) -> SelectorGroupChat:
+    agents = [
+        AssistantAgent(
+            speaker.name,
+            client,
+            description=speaker.description,
+            system_message=speaker.prompt,
+            tools=[speaker.tool] if speaker.tool else None,
+            reflect_on_tool_use=speaker.tool is not None,
+            model_client_stream=True,
+        )
+        for speaker in office.speakers
+    ]
+    return SelectorGroupChat(
+        list(agents),
+        client,
+        termination_condition=SourceMatchTermination([office.speakers[-1].name]),
+        max_turns=_TURNS,
+        selector_func=None if chooses else _rota,
+        model_client_streaming=True,
+    )
+
+
+def _rota(messages: Sequence[object]) -> str:
+    """Whose turn it is where no model can tell."""
+    said = [m for m in messages if isinstance(m, BaseChatMessage) and m.source != "user"]
+    return office.speakers[len(said) % len(office.speakers)].name
+
+
+def _last_words(result: TaskResult) -> str:
+    said = [m for m in result.messages if isinstance(m, TextMessage)]
+    return said[-1].content
+
+
+def _client(endpoint: Endpoint) -> ChatCompletionClient:
+    options: dict[str, Any] = {
+        "model": endpoint.model,
+        "api_key": endpoint.api_key,
+        "base_url": endpoint.base_url or None,
+    }
+    if endpoint.max_tokens is not None:
+        options["max_tokens"] = endpoint.max_tokens
+    try:
+        if endpoint.anthropic:
+            return _anthropic(options)
+        from autogen_ext.models.openai import OpenAIChatCompletionClient  # noqa: PLC0415 - seconds
+
+        usage = {"include_usage": True}
+        return OpenAIChatCompletionClient(**options, stream_options=usage, model_info=_INFO)
+    except ImportError as error:
+        raise missing(error.name or "autogen_ext") from error
+
+
+def _anthropic(options: dict[str, Any]) -> ChatCompletionClient:
+    from autogen_ext.models.anthropic import AnthropicChatCompletionClient  # noqa: PLC0415 - extra
+
+    if int(version("anthropic").partition(".")[0]) > 0:
+        raise OptionError(
+            f"AutoGen's client speaks to Anthropic's SDK below 1.0; {version('anthropic')} is "
+            "installed. pip install 'anthropic<1'"
+        )
+    return AnthropicChatCompletionClient(**options, model_info=_INFO)

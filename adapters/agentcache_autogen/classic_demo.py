@@ -1,0 +1,144 @@
+"""`agentcache demo autogen-classic`: two group chats of the classic framework, on one brief."""
+
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from agentcache.demo import office
+from agentcache.demo.scenario import Endpoint
+from agentcache.errors import MissingExtraError
+
+
+def missing(package: str) -> MissingExtraError:
+    """What the demo needs, with the line that installs it."""
+    error = MissingExtraError("autogen-classic", package)
+    error.msg = (
+        f"The demo needs {package!r}. Install what it runs on, from a checkout of agentcache: "
+        "pip install '.[autogen-classic]' 'anthropic<1'"
+    )
+    return error
+
+
+try:
+    from autogen import ConversableAgent, GroupChat, GroupChatManager, register_function
+    from autogen.io.base import IOStream
+    from autogen.oai.client import OpenAIClient
+except ImportError as _error:
+    raise missing(_error.name or "autogen") from _error
+
+__all__ = ["build", "engine_note", "missing", "reading", "run", "tool_calls"]
+
+tool_calls: Final = office.tool_calls
+
+reading: Final = (
+    "seq., par.: the two chats one after the other, or at once. own loop, across agents: tokens "
+    "read from the cache that the same agent, or only others, had sent before."
+)
+engine_note: Final = (
+    "The engine's model is asked who speaks next and cannot tell: AutoGen takes the next in turn."
+)
+
+_ROUNDS: Final = 16
+_USER: Final = "user"
+_AUTOGENS_OWN: Final = ("Cost calculation not available for model",)
+
+
+class _Chats(list[GroupChatManager]):
+    """Two group chats, and how they are asked about one brief."""
+
+    def __init__(self, managers: Sequence[GroupChatManager], brief: str, *, parallel: bool) -> None:
+        super().__init__(managers)
+        self.brief, self.parallel = brief, parallel
+
+    def talk(self) -> str:
+        with ThreadPoolExecutor(len(self) if self.parallel else 1) as pool:
+            return "\n\n".join(pool.map(self._ask, self, office.questions))
+
+    def _ask(self, manager: GroupChatManager, question: str) -> str:
+        user: Any = manager.groupchat.agent_by_name(_USER)
+        with IOStream.set_default(_Silence()):
+            said = user.initiate_chat(manager, message=f"{self.brief}\n\n{question}", silent=True)
+        return str(said.summary)
+
+
+class _Silence:
+    """Takes what AutoGen prints."""
+
+    def print(self, *_objects: Any, **_options: Any) -> None:
+        """Print nothing."""
+
+    def send(self, _message: object) -> None:
+        """Send nothing."""
+
+    def input(self, _prompt: str = "", **_options: Any) -> str:
+        """Nobody is there."""
+        return ""
+
+
+def build(endpoint: Endpoint, brief: str, *, parallel: bool) -> list[GroupChatManager]:
+    """Two chats as their user wrote them: a question each, a model that selects who speaks."""
+    config = _config(endpoint)
+    return _Chats([_manager(config) for _ in office.questions], brief, parallel=parallel)
+
+
+def run(program: object) -> str:
+    """Hold both chats and return what their writers wrote."""
+    chats: Any = program
+    with warnings.catch_warnings():
+        for message in _AUTOGENS_OWN:
+            warnings.filterwarnings("ignore", message)
+        return str(chats.talk())
+
+
+def _manager(config: dict[str, Any]) -> GroupChatManager:
+    user = ConversableAgent(
+        _USER,
+        description="Runs the tools that others call. Never asked to speak.",
+        llm_config=False,
+        human_input_mode="NEVER",
+    )
+    agents = [_agent(speaker, config, user) for speaker in office.speakers]
+    chat = GroupChat(
+        [*agents, user],
+        messages=[],
+        max_round=_ROUNDS,
+        speaker_selection_method="auto",
+        max_retries_for_selecting_speaker=0,
+    )
+    return GroupChatManager(chat, llm_config=config, is_termination_msg=_is_page, silent=True)
+
+
+def _agent(speaker: office.Speaker, config: dict[str, Any], user: Any) -> ConversableAgent:
+    agent = ConversableAgent(
+        speaker.name,
+        description=speaker.description,
+        system_message=speaker.prompt,
+        llm_config=config,
+        human_input_mode="NEVER",
+    )
+    if speaker.tool is not None:
+        about = speaker.tool.__doc__ or ""
+        register_function(speaker.tool, caller=agent, executor=user, description=about)
+    return agent
+
+
+def _is_page(message: dict[str, Any]) -> bool:
+    """Whether the writer has spoken."""
+    return message.get("name") == office.speakers[-1].name and bool(message.get("content"))
+
+
+def _config(endpoint: Endpoint) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "api_type": "anthropic" if endpoint.anthropic else "openai",
+        "model": endpoint.model,
+        "api_key": endpoint.api_key,
+        "price": [0, 0],  # it knows no price of newer models, and says so at every call
+        # Until 0.14 it counts the tokens of a stream itself, by tables that it downloads.
+        "stream": hasattr(OpenAIClient, "_add_streaming_usage_to_params"),
+    }
+    if endpoint.base_url:
+        entry["base_url"] = endpoint.base_url
+    if endpoint.max_tokens is not None:
+        entry["max_tokens"] = endpoint.max_tokens
+    return {"config_list": [entry]}

@@ -1,0 +1,6 @@
+"""Breaks: what moved a cached prefix, why, and what it cost."""
+
+from agentcache.breaks.finder import find_break
+from agentcache.breaks.values import CacheBreak
+
+__all__ = ["CacheBreak", "find_break"]

@@ -1,0 +1,275 @@
+"""find_break: two requests in, and the first thing that keeps the later one from reading out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from agentcache.blocks import Block, dumps, estimate_tokens
+from agentcache.breaks.found import Found, of_leaf, short
+from agentcache.breaks.leaves import Leaf, first_leaf
+from agentcache.breaks.marks import in_marks
+from agentcache.breaks.talk import in_messages, messages_of
+from agentcache.breaks.timing import in_time, tokens_of
+from agentcache.breaks.tools import in_tools
+from agentcache.breaks.values import CacheBreak
+from agentcache.dialects import Dialect, dialect, dialect_of
+from agentcache.dialects.base import is_json
+from agentcache.errors import OptionError
+from agentcache.pricing import price_of
+from agentcache.rules import Rule, rule_for
+from agentcache.usage import Usage
+
+__all__ = ["find_break"]
+
+_HEADERS: Final = ("extra_headers", "headers", "default_headers")
+_AFFINITY: Final = ("prompt_cache_key", "user", "safety_identifier", "session_id", "x-session-id")
+_NOT_PARAMS: Final = ("tools", "system", "instructions", "messages", "input", "prompt_cache_key")
+
+
+def find_break(
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    *,
+    provider: str | None = None,
+    idle_s: float | None = None,
+    before_usage: Mapping[str, Any] | Usage | None = None,
+    after_usage: Mapping[str, Any] | Usage | None = None,
+    agent: str = "",
+) -> CacheBreak | None:
+    """Say what keeps `after` from reading what `before` wrote; None if nothing does.
+
+    Both are wire requests, as an SDK sends them. Growth, sibling forks, rolling marks and free
+    parameters are healthy. From the bytes alone only what moved is told; with usage payloads or
+    `idle_s`, the seconds between the calls, misses are told too that bytes cannot show.
+
+    Raises:
+        OptionError: a request of no known shape, or a `provider` that no row names.
+
+    """
+    wire = _wire(before, after)
+    rule = rule_for(_model(after) or _model(before), provider=provider)
+    one, other = _blocks(wire, before), _blocks(wire, after)
+    usages = (_usage(before_usage), _usage(after_usage))
+    found = _in_bytes(wire, rule, before, after)
+    total = sum(estimate_tokens(b.json) for b in other if b.section != "params")
+    shared = _shared(one, other)
+    if found is None:
+        found = _in_headers(rule, before, after)
+    if found is None:
+        found = in_marks(rule, _rendered(one), _rendered(other))
+    source = "bytes"
+    if found is None and rule.matching != "none":
+        found = in_time(rule, shared, total, idle_s, usages)
+        source = "usage" if found is not None and found.section == "usage" else "bytes"
+    if found is None:
+        return None
+    lost = _lost(found, one, other, usages[1], total)
+    return CacheBreak(
+        relation=found.relation,
+        section=found.section,
+        path=found.path,
+        kind=found.kind,
+        offset=found.offset,
+        before=found.before,
+        after=found.after,
+        level=found.level,
+        source="usage" if source == "usage" else "bytes",
+        tokens_lost=lost,
+        money_lost=_money(rule, _model(after), lost),
+        agent=agent,
+        note=found.note,
+    )
+
+
+def _wire(before: Mapping[str, Any], after: Mapping[str, Any]) -> Dialect:
+    """The dialect of both; the later one decides where they differ."""
+    try:
+        return dialect_of(after)
+    except OptionError:
+        if not before:
+            raise
+    try:
+        return dialect_of(before)
+    except OptionError:
+        return dialect("openai.chat")
+
+
+def _model(request: Mapping[str, Any]) -> str:
+    return str(request.get("model") or request.get("modelId") or "")
+
+
+def _usage(payload: Mapping[str, Any] | Usage | None) -> Usage | None:
+    if payload is None or isinstance(payload, Usage):
+        return payload
+    return Usage.from_payload(payload)
+
+
+def _blocks(wire: Dialect, request: Mapping[str, Any]) -> tuple[Block, ...]:
+    return wire.hashed(request)
+
+
+def _rendered(blocks: Sequence[Block]) -> list[Block]:
+    return [block for block in blocks if block.section != "params"]
+
+
+def _shared(one: Sequence[Block], other: Sequence[Block]) -> list[Block]:
+    """The blocks that both begin with."""
+    out: list[Block] = []
+    for a, b in zip(_rendered(one), _rendered(other), strict=False):
+        if a.identity != b.identity:
+            break
+        out.append(b)
+    return out
+
+
+def _in_bytes(
+    wire: Dialect, rule: Rule, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Found | None:
+    """The first change in the order in which the provider hashes a request."""
+    params = _in_params(wire, rule, before, after)
+    if params is not None and params.level == "all":
+        return params
+    tools = in_tools(wire, _rows(wire.tools_of(before)), _rows(wire.tools_of(after)))
+    if tools is not None:
+        return tools
+    system = _in_system(wire, before, after)
+    if system is not None:
+        return system
+    return params or in_messages(wire, messages_of(wire, before), messages_of(wire, after))
+
+
+def _rows(tools: Any) -> list[Any]:
+    return list(tools) if isinstance(tools, list | tuple) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def _in_params(
+    wire: Dialect, rule: Rule, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Found | None:
+    """A rendering parameter that changed; those that move everything first."""
+    if _model(before) != _model(after):
+        key = "modelId" if "modelId" in after else "model"
+        return Found("model", "params", key, None, _model(before), _model(after), "replaces")
+    late: Found | None = None
+    for name in dict.fromkeys((*rule.frozen(wire.rendered), *rule.messages_level)):
+        if name in _NOT_PARAMS or name in rule.single_shot or name in ("model", "modelId"):
+            continue
+        one, other = before.get(name), after.get(name)
+        if dumps(one) == dumps(other):
+            continue
+        later = name in rule.messages_level
+        leaf = first_leaf(one, other) or Leaf("", one, other, "value")
+        path = f"{name}.{leaf.path}" if leaf.path else name
+        sides = (short(leaf.before), short(leaf.after))
+        level = "messages" if later else "all"
+        found = Found("param", "params", path, None, *sides, level=level)
+        if not later:
+            return found
+        late = late or found
+    return late
+
+
+def _in_system(wire: Dialect, before: Mapping[str, Any], after: Mapping[str, Any]) -> Found | None:
+    """The first change in system text that stands apart from the messages."""
+    key = {"anthropic.messages": "system", "openai.responses": "instructions"}.get(wire.name)
+    key = "system" if wire.name == "bedrock.converse" else key
+    if key is None:
+        return None
+    one, other = _texts(before.get(key), wire), _texts(after.get(key), wire)
+    for n, (a, b) in enumerate(zip(one, other, strict=False)):
+        leaf = first_leaf(a, b)
+        if leaf is not None:
+            whole = isinstance(after.get(key), str)
+            found = of_leaf(leaf, "system", key if whole else f"{key}[{n}]", "text_edit")
+            return replace(found, relation="replaces") if _replaced(a, b) else found
+    if len(one) == len(other):
+        return None
+    n = min(len(one), len(other))
+    sides = (short(_bare(one[n:])), short(_bare(other[n:])))
+    return Found("text_edit", "system", f"{key}[{n}]", None, *sides)
+
+
+def _replaced(one: Any, other: Any) -> bool:
+    """Whether nothing of a text is left: another agent's."""
+    a, b = dumps(one), dumps(other)
+    start = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), 0)
+    return start < min(len(a), len(b)) // 4
+
+
+def _bare(rest: list[Any]) -> Any:
+    return rest[0].get("text") if rest and is_json(rest[0]) else rest
+
+
+def _texts(system: Any, wire: Dialect) -> list[Any]:
+    """System text as parts without marks."""
+    if isinstance(system, str):
+        return [{"text": system}] if system else []
+    held = _rows(system)
+    return [{k: v for k, v in p.items() if k != wire.mark_key} if is_json(p) else p for p in held]
+
+
+def _in_headers(rule: Rule, before: Mapping[str, Any], after: Mapping[str, Any]) -> Found | None:
+    """What decides where a request lands, or how its head is read."""
+    for name in dict.fromkeys(("prompt_cache_key", *_named(rule))):
+        one, other = _at(before, name), _at(after, name)
+        if one is not None and other is not None and one != other:
+            return Found("affinity", "headers", name, None, short(one), short(other))
+    one, other = _headers(before), _headers(after)
+    for name in sorted({*one, *other}):
+        old, new = one.get(name, ""), other.get(name, "")
+        if old == new:
+            continue
+        if name.endswith("-beta"):
+            if set(old.split(",")) != set(new.split(",")):
+                return Found("beta_headers", "headers", name, None, old, new)
+        elif name in _AFFINITY or "affinity" in name or name in _named(rule):
+            return Found("affinity", "headers", name, None, old, new)
+    return None
+
+
+def _named(rule: Rule) -> list[str]:
+    every = [*rule.affinities, *([rule.affinity] if rule.affinity else [])]
+    return [a.name for a in every]
+
+
+def _at(request: Mapping[str, Any], path: str) -> Any:
+    value: Any = request
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return value  # pyright: ignore[reportUnknownVariableType]
+
+
+def _headers(request: Mapping[str, Any]) -> dict[str, str]:
+    out: dict[str, str] = {}
+    for key in _HEADERS:
+        held = request.get(key)
+        if is_json(held):
+            out |= {str(k).lower(): str(v) for k, v in held.items()}
+    return out
+
+
+def _lost(
+    found: Found,
+    one: Sequence[Block],
+    other: Sequence[Block],
+    usage: Usage | None,
+    total: int,
+) -> int | None:
+    """Tokens that the earlier request had sent and the later one sends again, unread."""
+    if found.kind in ("usage_unreported", "too_many_marks"):
+        return None
+    blocks = _rendered(other)
+    shared = len(_shared(one, other))
+    if found.section in ("params", "headers", "marks", "usage", "time"):
+        keep = [b for b in blocks if b.section != "messages"] if found.level == "messages" else []
+        lost = [b for b in blocks[:shared] if b not in keep]
+    else:
+        known = {b.identity for b in one}
+        lost = [b for b in blocks[shared:] if b.identity in known]
+    return tokens_of(lost, total, usage)
+
+
+def _money(rule: Rule, model: str, tokens: int | None) -> float | None:
+    price = price_of(model, rule.provider) if tokens else None
+    if price is None or tokens is None:
+        return None
+    return tokens * price.input_usd * (1 - rule.read_multiplier)

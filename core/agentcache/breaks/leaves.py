@@ -1,0 +1,68 @@
+"""The first place at which two JSON values differ, in the order in which they are sent."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from agentcache.blocks import dumps
+from agentcache.dialects.base import is_json, is_list
+
+__all__ = ["Leaf", "first_leaf", "same_but_order"]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """Where two values first differ: the `path` to it, and what stands there in each.
+
+    `nature`: a `value` changed, keys were `added` or `removed`, or only their `order` changed.
+    """
+
+    path: str
+    before: Any
+    after: Any
+    nature: Literal["value", "added", "removed", "order"]
+
+
+def first_leaf(before: Any, after: Any, path: str = "") -> Leaf | None:
+    """The first difference; None if both are sent as the same bytes."""
+    if dumps(before) == dumps(after):
+        return None
+    if is_json(before) and is_json(after):
+        return _in_objects(before, after, path)
+    if is_list(before) and is_list(after):
+        return _in_lists(before, after, path)
+    return Leaf(path, before, after, "value")
+
+
+def same_but_order(before: Any, after: Any) -> bool:
+    """Whether two values differ in the order of keys alone."""
+    return _sorted(before) == _sorted(after)
+
+
+def _sorted(value: Any) -> Any:
+    if is_json(value):
+        return {"{}": sorted((str(k), dumps(_sorted(v))) for k, v in value.items())}
+    return [_sorted(each) for each in value] if is_list(value) else value
+
+
+def _in_objects(before: dict[str, Any], after: dict[str, Any], path: str) -> Leaf | None:
+    for key in [*before, *(k for k in after if k not in before)]:
+        here = f"{path}.{key}" if path else str(key)
+        if key not in after:
+            return Leaf(here, before[key], None, "removed")
+        if key not in before:
+            return Leaf(here, None, after[key], "added")
+        found = first_leaf(before[key], after[key], here)
+        if found is not None:
+            return found
+    return Leaf(path, before, after, "order")
+
+
+def _in_lists(before: list[Any], after: list[Any], path: str) -> Leaf | None:
+    for n, (one, other) in enumerate(zip(before, after, strict=False)):
+        found = first_leaf(one, other, f"{path}[{n}]")
+        if found is not None:
+            return found
+    here = f"{path}[{min(len(before), len(after))}]"
+    if len(before) < len(after):
+        return Leaf(here, None, after[len(before)], "added")
+    return Leaf(here, before[len(after)], None, "removed")

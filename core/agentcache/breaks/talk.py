@@ -1,0 +1,275 @@
+"""What happened to a conversation: healthy growth and forks, or a message that moved."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from agentcache.blocks import dumps
+from agentcache.breaks.found import Found, of_leaf, short
+from agentcache.breaks.leaves import first_leaf
+from agentcache.breaks.values import Kind
+from agentcache.dialects import Dialect
+from agentcache.dialects.base import is_json, is_list, role_of, strip_marks
+from agentcache.dialects.openai_chat import texts_of
+
+__all__ = ["Message", "in_messages", "messages_of"]
+
+_SYSTEM: Final = ("system", "developer")
+_RESULTS: Final = ("tool", "function", "function_call_output", "custom_tool_call_output")
+_IDS: Final = ("tool_call_id", "tool_use_id", "call_id")
+_IMAGES: Final = ("image", "image_url", "input_image", "input_file", "document", "file")
+_GONE: Final = re.compile(
+    r"compact|summar|elided|omitted|truncated|cleared|removed|pruned|trimmed|placeholder|"
+    r"\[\s*(?:old|earlier|previous)|content id|<result",
+    re.IGNORECASE,
+)
+_NEAR: Final = 0.6
+_AGENT: Final = re.compile(r'<agent name="([^"]*)">')
+_HEAD: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message without its marks: its `body`, its digest, and that without ids of calls."""
+
+    number: int
+    body: Any
+    key: bytes
+    bare: bytes
+
+    @property
+    def role(self) -> str:
+        """Role, or the type of an item that has none."""
+        return role_of(self.body)
+
+    @property
+    def is_system(self) -> bool:
+        """Whether the program speaks as the system."""
+        return self.role in _SYSTEM
+
+
+def messages_of(wire: Dialect, request: Any) -> list[Message]:
+    """The messages of a request, in order."""
+    held: Any = request.get(wire.messages_key)
+    rows: list[Any] = [{"role": "user", "content": held}] if isinstance(held, str) else []
+    rows = list(held) if is_list(held) or isinstance(held, tuple) else rows
+    out: list[Message] = []
+    for n, row in enumerate(rows):
+        body = _unmarked(row, wire.mark_key)
+        out.append(Message(n, body, _digest(body), _digest(_without_ids(body))))
+    return out
+
+
+def in_messages(wire: Dialect, before: Sequence[Message], after: Sequence[Message]) -> Found | None:
+    """Where a conversation broke; None for growth, a fork, or another branch."""
+    at = _common([m.key for m in before], [m.key for m in after])
+    if at >= min(len(before), len(after)):
+        return None
+    one, other = before[at:], after[at:]
+    key = wire.messages_key
+    if one[0].is_system or other[0].is_system:
+        return _in_system(key, before, after, at)
+    return _ids_anew(key, one, other) or _moved(key, before, after, at) or _edited(key, one, other)
+
+
+def _common(one: Sequence[bytes], other: Sequence[bytes]) -> int:
+    return next(
+        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+        min(len(one), len(other)),
+    )
+
+
+def _in_system(
+    key: str, before: Sequence[Message], after: Sequence[Message], at: int
+) -> Found | None:
+    """A system message that changed, came or went."""
+    one, other = before[at], after[at]
+    lead = all(m.is_system for m in before[:at])
+    if one.is_system and other.is_system:
+        return _first(key, one, other, "text_edit", section="system" if lead else "messages")
+    moved = _moved(key, before, after, at)
+    if moved is not None:
+        return moved
+    kind: Kind = "message_inserted" if other.is_system else "message_dropped"
+    return Found(kind, "messages", f"{key}[{at}]", None, short(one.body), short(other.body))
+
+
+def _ids_anew(key: str, one: Sequence[Message], other: Sequence[Message]) -> Found | None:
+    """The same calls under other ids."""
+    first, second = one[0], other[0]
+    if first.bare != second.bare or first.key == second.key:
+        return None
+    leaf = first_leaf(first.body, second.body)
+    path = f"{key}[{second.number}]"
+    if leaf is None:
+        return None
+    return replace(of_leaf(leaf, "messages", path, "tool_call_id"), kind="tool_call_id")
+
+
+def _moved(key: str, before: Sequence[Message], after: Sequence[Message], at: int) -> Found | None:
+    """Messages that came, went, or were replaced by fewer, with the same ones after them."""
+    one, other = [m.bare for m in before[at:]], [m.bare for m in after[at:]]
+    for gone, new in _steps(len(one), len(other)):
+        if gone == new == 1 or not _goes_on(one, other, gone, new):
+            continue
+        return _step(key, before, after, at, (gone, new))
+    return None
+
+
+def _steps(one: int, other: int) -> list[tuple[int, int]]:
+    """How many messages may have gone and come, the fewest first."""
+    simple = [(n, 0) for n in range(1, one + 1)] + [(0, n) for n in range(1, other + 1)]
+    fewer = [(gone, new) for new in (1, 2, 3) for gone in range(new + 1, one + 1)]
+    return sorted([*simple, *fewer], key=sum)
+
+
+def _goes_on(one: list[bytes], other: list[bytes], gone: int, new: int) -> bool:
+    """Whether both go on alike after that, as far as the shorter one reaches."""
+    if gone >= len(one) or new >= len(other) or one[gone] != other[new]:
+        return False
+    left, right = one[gone:], other[new:]
+    length = min(len(left), len(right))
+    return length > 0 and left[:length] == right[:length]
+
+
+def _step(
+    key: str, before: Sequence[Message], after: Sequence[Message], at: int, step: tuple[int, int]
+) -> Found:
+    gone, new = step
+    old, now = before[at], after[at]
+    path, sides = f"{key}[{at}]", (short(old.body), short(now.body))
+    if new and not gone:
+        return Found("message_inserted", "messages", path, None, "", sides[1])
+    if gone and not new:
+        first = not any(not m.is_system for m in before[:at])
+        grew = len(after) - at > len(before) - at - gone
+        slid: Kind = "window_slid" if first and grew else "message_dropped"
+        return Found(slid, "messages", path, None, sides[0], "")
+    return Found("compaction", "messages", path, None, *sides)
+
+
+def _edited(key: str, one: Sequence[Message], other: Sequence[Message]) -> Found | None:
+    """A message that is not what it was, though the conversation goes on as before."""
+    if len(one) == 1 or not _same_talk(one, other):
+        return None
+    first, second = one[0], other[0]
+    shrunk = [
+        (a, b)
+        for a, b in zip(one, other, strict=False)
+        if a.key != b.key and _is_result(a) and _GONE.search(_text(b.body))
+    ]
+    if len(shrunk) > 1:
+        path = f"{key}[{second.number}]"
+        return Found("compaction", "messages", path, None, short(first.body), short(second.body))
+    return _first(key, first, second, "message_edited", section="messages")
+
+
+def _same_talk(one: Sequence[Message], other: Sequence[Message]) -> bool:
+    """Whether this is the same conversation after its first message here: not another branch.
+
+    What the model said, or a tool, tells; the same words of a user's may stand in any fork.
+    """
+    if _agent(one[0]) != _agent(other[0]):
+        return False
+    pairs = list(zip(one[1:], other[1:], strict=False))
+    same = [a for a, b in pairs if a.bare == b.bare]
+    if any(a.role != "user" or _is_result(a) for a in same):
+        return True
+    first = (one[0], other[0])
+    every = [first, *pairs]
+    return bool(pairs) and all(a.role == b.role and _near(a, b) for a, b in every)
+
+
+def _agent(message: Message) -> str:
+    """Whose tail a message opens, where a fork names its agent."""
+    found = _AGENT.search(_text(message.body)[:_HEAD])
+    return found.group(1) if found else ""
+
+
+def _near(one: Message, other: Message) -> bool:
+    """Whether one message may be the other after an edit."""
+    a, b = dumps(one.body), dumps(other.body)
+    start = next(
+        (n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
+    )
+    end = next(
+        (n for n, (x, y) in enumerate(zip(reversed(a), reversed(b), strict=False)) if x != y), 0
+    )
+    return (start + end) / max(len(a), len(b)) >= _NEAR
+
+
+def _first(
+    key: str, one: Message, other: Message, otherwise: Kind, *, section: Any
+) -> Found | None:
+    """What changed first inside a message."""
+    path = f"{key}[{other.number}]"
+    image = _image(one.body, other.body)
+    leaf = first_leaf(one.body, other.body)
+    if leaf is None:
+        return None
+    if image is not None and leaf.path.startswith(image[1]):
+        return Found(image[0], section, f"{path}.{image[1]}", None, "", "")
+    if _is_result(one) and _is_result(other):
+        otherwise = "tool_result_replaced"
+    return of_leaf(leaf, section, path, otherwise, text_as=otherwise)
+
+
+def _image(one: Any, other: Any) -> tuple[Kind, str] | None:
+    """The first image that came or changed: (kind, path in the message)."""
+    a, b = _parts(one), _parts(other)
+    for n, part in enumerate(b):
+        if not _is_image(part):
+            continue
+        if n < len(a) and dumps(a[n]) == dumps(part):
+            continue
+        old = n < len(a) and _is_image(a[n])
+        return ("image_changed" if old else "image_added"), f"content[{n}]"
+    return None
+
+
+def _is_image(part: Any) -> bool:
+    return is_json(part) and part.get("type") in _IMAGES
+
+
+def _parts(body: Any) -> list[Any]:
+    content: Any = body.get("content") if is_json(body) else None
+    return content if is_list(content) else []
+
+
+def _is_result(message: Message) -> bool:
+    kinds = [part.get("type") for part in _parts(message.body) if is_json(part)]
+    return message.role in _RESULTS or "tool_result" in kinds
+
+
+def _text(body: Any) -> str:
+    if not is_json(body):
+        return dumps(body)
+    held: Any = body.get("content", body.get("output", body.get("summary")))
+    if isinstance(held, str):
+        return held
+    texts = [t for t in texts_of(held) if t] if is_list(held) else []
+    return "\n".join(texts) or dumps(held)
+
+
+def _unmarked(value: Any, mark_key: str) -> Any:
+    """A message without marks, however deep they stand."""
+    body = strip_marks(value, mark_key)[0] if mark_key else value
+    if is_json(body):
+        return {k: _unmarked(v, mark_key) if is_list(v) else v for k, v in body.items()}
+    return [_unmarked(v, mark_key) for v in body] if is_list(body) else body
+
+
+def _without_ids(value: Any) -> Any:
+    """A message without the ids that tie calls to results."""
+    if is_json(value):
+        named = value.get("type") in ("tool_use", "function", "function_call", "custom_tool_call")
+        drop = (*_IDS, *(("id",) if named or "arguments" in value else ()))
+        return {k: _without_ids(v) for k, v in value.items() if k not in drop}
+    return [_without_ids(v) for v in value] if is_list(value) else value
+
+
+def _digest(body: Any) -> bytes:
+    text = dumps(body).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=12).digest()

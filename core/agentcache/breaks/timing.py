@@ -1,0 +1,82 @@
+"""What bytes cannot show: lifetimes, minimums and misses, from usage and idle time."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from agentcache.blocks import Block, estimate_tokens
+from agentcache.breaks.found import Found
+from agentcache.rules import Rule
+from agentcache.usage import Usage
+
+__all__ = ["in_time", "tokens_of"]
+
+_READ: Final = 0.8
+"""Share of the expected tokens that counts as a hit; estimates are that far off."""
+_SURE: Final = 0.8
+_TOGETHER_S: Final = 15.0
+
+
+def in_time(
+    rule: Rule,
+    shared: Sequence[Block],
+    total: int,
+    idle_s: float | None,
+    usages: tuple[Usage | None, Usage | None],
+) -> Found | None:
+    """Why a prefix that did not move was not read; None if it was, or if nothing tells.
+
+    `shared` are the blocks that both requests begin with, `total` the tokens of the later one as
+    they are estimated.
+    """
+    before, after = usages
+    tokens = tokens_of(shared, total, after)
+    ttl = max((_ttl_s(rule, block.mark) for block in shared if block.mark), default=0.0)
+    expired = idle_s is not None and idle_s > (ttl or rule.ttl.seconds)
+    lived = (
+        f"{idle_s or 0:,.0f} s since the last call; entries live {ttl or rule.ttl.seconds:,.0f} s."
+    )
+    if after is None:
+        return Found("ttl_expired", "time", "", note=lived) if expired else None
+    if after.cached_tokens is None:
+        return Found("usage_unreported", "usage", "usage")
+    if after.cached_tokens >= _READ * _readable(rule, tokens) or tokens == 0:
+        return None
+    if tokens < _SURE * rule.min_tokens:
+        note = f"About {tokens:,} tokens are shared; {rule.name} caches from {rule.min_tokens:,}."
+        return Found("below_minimum", "usage", "usage", note=note)
+    if expired:
+        return Found("ttl_expired", "time", "", note=lived)
+    return _cold(before, after, idle_s) or _near_minimum(rule, tokens)
+
+
+def _near_minimum(rule: Rule, tokens: int) -> Found:
+    if tokens < rule.min_tokens:
+        note = f"About {tokens:,} tokens are shared; {rule.name} caches from {rule.min_tokens:,}."
+        return Found("below_minimum", "usage", "usage", note=note)
+    return Found("evicted", "usage", "usage")
+
+
+def _cold(before: Usage | None, after: Usage, idle_s: float | None) -> Found | None:
+    """Two calls on their way at once: the second could not read what the first was writing."""
+    if idle_s is None or idle_s > _TOGETHER_S or before is None:
+        return None
+    both_miss = not before.cached_tokens and not after.cached_tokens
+    return Found("concurrent_cold", "time", "") if both_miss else None
+
+
+def _readable(rule: Rule, tokens: int) -> float:
+    step = max(1, rule.granularity)
+    return tokens - tokens % step
+
+
+def _ttl_s(rule: Rule, mark: str) -> float:
+    """Lifetime that a mark asks for."""
+    found = [t.seconds for t in rule.ttls if f'"{t.name}"' in mark]
+    return found[0] if found else rule.ttl.seconds
+
+
+def tokens_of(blocks: Sequence[Block], total: int, usage: Usage | None) -> int:
+    """Tokens of blocks, scaled to what the provider counted for the whole request."""
+    weight = sum(estimate_tokens(b.json) for b in blocks if b.section != "params")
+    counted = usage.input_tokens if usage is not None else None
+    return round(weight * counted / total) if counted and total else weight

@@ -1,0 +1,236 @@
+"""A tool that is not an agent's own is never executed, though the union shows it to the model."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from autogen_agentchat.agents import AssistantAgent
+from autogen_agentchat.conditions import MaxMessageTermination
+from autogen_agentchat.messages import ToolCallExecutionEvent
+from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat, Swarm
+from autogen_core.tools import FunctionTool, StaticStreamWorkbench
+
+import agentcache
+from agentcache import loopback
+from agentcache.errors import ForeignToolError
+
+from . import play, wire
+from .measure import MODELS
+
+TOLD = "Not executed"
+
+
+class Hiding(StaticStreamWorkbench):
+    """Offers one of its tools only, and runs any that is called."""
+
+    async def list_tools(self) -> Any:
+        """The first one."""
+        return (await super().list_tools())[:1]
+
+
+class House:
+    """A reader who may only read, a keeper who may drop the table, and a model to be reckless."""
+
+    def __init__(self, client: Any, *, stream: bool = False, tools: bool = True) -> None:
+        self.ran: list[str] = []
+        self.client, self.stream = client, stream
+        read, drop = self.tool("read_table"), self.tool("drop_table")
+        bench = {"workbench": Hiding([read, drop])} if tools else {}
+        self.planner = self.agent("planner", **bench)
+        self.writer = self.agent("writer", tools=[drop])
+
+    def agent(self, name: str, **options: Any) -> AssistantAgent:
+        return AssistantAgent(
+            name,
+            self.client,
+            system_message=play.PROMPTS[name],
+            model_client_stream=self.stream,
+            **options,
+        )
+
+    def tool(self, name: str) -> FunctionTool:
+        def work(query: str) -> str:
+            self.ran.append(name)
+            return f"{name} did {query}"
+
+        return FunctionTool(work, f"Use {name}.", name=name)
+
+    def team(self, turns: int = 1) -> RoundRobinGroupChat:
+        return RoundRobinGroupChat([self.planner, self.writer], max_turns=turns)
+
+
+def reckless(*, insists: bool, name: str = "drop_table", who: str = "planner") -> loopback.Script:
+    """One calls a tool that is shown to it, until it is told or for ever."""
+
+    def script(turn: loopback.Turn) -> loopback.Answer:
+        told = any(TOLD in said.text for said in turn.texts)
+        if play.speaker(turn) == who and name in turn.tools and (insists or not told):
+            return loopback.Answer("", (loopback.ToolCall(name, {"query": "users"}),))
+        return loopback.Answer(f"Said by the {play.speaker(turn)}.")
+
+    return script
+
+
+def said(result: Any) -> list[Any]:
+    return [m.content for m in result.messages if m.type == "TextMessage"]
+
+
+def results(result: Any) -> list[str]:
+    events = [m for m in result.messages if isinstance(m, ToolCallExecutionEvent)]
+    return [each.content for event in events for each in event.content]
+
+
+ways = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+models = pytest.mark.parametrize("model", MODELS)
+
+
+@models
+@ways
+async def test_without_the_guard_a_tool_that_was_hidden_is_executed(desk, model, stream):
+    desk.begin(reckless(insists=True))
+    house = House(desk.client(model), stream=stream)
+
+    await agentcache.wrap(house.team(), layout="tail", guard=False).run(task="Tidy up.")
+
+    assert house.ran == ["drop_table"]
+
+
+@models
+@ways
+async def test_an_agent_that_calls_anothers_tool_is_told_and_recovers(desk, model, stream):
+    desk.begin(reckless(insists=False))
+    house = House(desk.client(model), stream=stream)
+
+    result = await agentcache.wrap(house.team(), layout="tail").run(task="Tidy up.")
+
+    assert house.ran == []
+    assert said(result) == ["Tidy up.", "Said by the planner."]
+    assert TOLD in wire.texts(desk.bodies[-1])
+    known = wire.shared(desk.bodies[0])
+    assert all(wire.shared(body) == known for body in desk.bodies)
+
+
+@models
+@ways
+async def test_an_agent_that_insists_is_refused_by_its_own_tool_runner(desk, model, stream):
+    desk.begin(reckless(insists=True))
+    house = House(desk.client(model), stream=stream)
+
+    result = await agentcache.wrap(house.team(), layout="tail").run(task="Tidy up.")
+
+    assert house.ran == []
+    (refused,) = results(result)
+    assert "drop_table" in refused
+    assert "not found" in refused
+    assert len(desk.bodies) == 2
+
+
+@models
+async def test_the_owner_of_the_tool_may_call_it(desk, model):
+    desk.begin(reckless(insists=True, who="writer"))
+    house = House(desk.client(model))
+
+    await agentcache.wrap(house.team(2), layout="tail").run(task="Tidy up.")
+
+    assert house.ran == ["drop_table"]
+
+
+@models
+@ways
+async def test_an_agent_without_tools_that_calls_one_is_told_and_recovers(desk, model, stream):
+    desk.begin(reckless(insists=False))
+    house = House(desk.client(model), stream=stream, tools=False)
+
+    result = await agentcache.wrap(house.team(), layout="tail").run(task="Tidy up.")
+
+    assert said(result) == ["Tidy up.", "Said by the planner."]
+
+
+@models
+@ways
+async def test_an_agent_without_tools_that_insists_ends_in_an_error(desk, model, stream):
+    desk.begin(reckless(insists=True))
+    house = House(desk.client(model), stream=stream, tools=False)
+    agent = house.planner
+    agentcache.wrap([agent, house.writer], layout="tail")
+
+    with pytest.raises(ForeignToolError, match="'planner' called 'drop_table'"):
+        await agent.run(task="Tidy up.")
+
+    assert house.ran == []
+
+
+@models
+async def test_a_handoff_that_is_not_an_agents_own_hands_nothing_over(desk, model):
+    desk.begin(reckless(insists=False, name="transfer_to_critic"))
+    house = House(desk.client(model))
+    planner = house.agent("planner", handoffs=["writer"])
+    writer = house.agent("writer", handoffs=["critic"])
+    team = Swarm([planner, writer, house.agent("critic")], MaxMessageTermination(2))
+
+    result = await agentcache.wrap(team, layout="tail").run(task="Tidy up.")
+
+    assert said(result) == ["Tidy up.", "Said by the planner."]
+    assert not any(m.type == "HandoffMessage" for m in result.messages)
+
+
+@models
+@ways
+async def test_a_model_that_calls_a_tool_while_it_selects_is_told_and_selects(desk, model, stream):
+    def script(turn: loopback.Turn) -> loopback.Answer:
+        if play.speaker(turn) != "selector":
+            return loopback.Answer(f"Said by the {play.speaker(turn)}.")
+        if "drop_table" in turn.tools and TOLD not in json.dumps(turn.body):
+            return loopback.Answer("", (loopback.ToolCall("drop_table", {"query": "x"}),))
+        return loopback.Answer("writer")
+
+    desk.begin(script)
+    client = desk.client(model)
+    house = House(client, tools=False)
+    team = SelectorGroupChat(
+        [house.planner, house.writer, house.agent("critic")],
+        client,
+        max_turns=1,
+        model_client_streaming=stream,
+    )
+
+    result = await agentcache.wrap(team, layout="tail").run(task="Tidy up.")
+
+    assert house.ran == []
+    assert said(result) == ["Tidy up.", "Said by the writer."]
+
+
+@models
+@ways
+async def test_a_model_that_calls_a_tool_while_it_reflects_is_told_and_reflects(
+    desk, model, stream
+):
+    def script(turn: loopback.Turn) -> loopback.Answer:
+        if any(TOLD in text.text for text in turn.texts):
+            return loopback.Answer("All is read.")
+        return loopback.Answer("", (loopback.ToolCall("read_table", {"query": "users"}),))
+
+    desk.begin(script)
+    house = House(desk.client(model), stream=stream)
+    house.planner = house.agent(
+        "planner", tools=[house.tool("read_table")], reflect_on_tool_use=True
+    )
+
+    result = await agentcache.wrap(house.team(), layout="tail").run(task="Tidy up.")
+
+    assert house.ran == ["read_table"]
+    assert said(result) == ["Tidy up.", "All is read."]
+
+
+@models
+async def test_tools_an_agent_may_call_are_told_to_the_provider_or_the_model(desk, model):
+    desk.begin(reckless(insists=False, who="nobody"))
+    house = House(desk.client(model))
+
+    await agentcache.wrap(house.team(2), layout="tail").run(task="Tidy up.")
+
+    for body, own in zip(desk.bodies, ("read_table", "drop_table"), strict=True):
+        assert sorted(wire.names(body)) == ["drop_table", "read_table"]
+        choice: Mapping[str, Any] = body.get("tool_choice", {})
+        assert f"`{own}`" in wire.own_text(body) or own in json.dumps(choice)
