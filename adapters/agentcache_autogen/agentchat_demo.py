@@ -3,27 +3,21 @@
 import asyncio
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any, Final
 
 from agentcache.demo import office
+from agentcache.demo.needs import check_below, needed
 from agentcache.demo.scenario import Endpoint
-from agentcache.errors import MissingExtraError, OptionError
+from agentcache.errors import MissingExtraError
 
 
 def missing(package: str) -> MissingExtraError:
     """What the demo needs, with the line that installs it."""
-    error = MissingExtraError("autogen", package)
-    error.msg = (
-        f"The demo needs {package!r}. Install what it runs on, from a checkout of agentcache: "
-        "pip install '.[autogen]' autogen-ext[anthropic] 'anthropic<1'"
-    )
-    return error
+    return needed(package, "autogen", "'autogen-ext[anthropic]'", "'anthropic<1'")
 
 
 try:
     from autogen_agentchat.agents import AssistantAgent
-    from autogen_agentchat.base import TaskResult
     from autogen_agentchat.conditions import SourceMatchTermination
     from autogen_agentchat.messages import BaseChatMessage, TextMessage
     from autogen_agentchat.teams import SelectorGroupChat
@@ -35,10 +29,7 @@ __all__ = ["build", "engine_note", "missing", "reading", "run", "tool_calls"]
 
 tool_calls: Final = office.tool_calls
 
-reading: Final = (
-    "seq., par.: the two chats one after the other, or at once. own loop, across agents: tokens "
-    "read from the cache that the same agent, or only others, had sent before."
-)
+reading: Final = office.reading
 engine_note: Final = "The engine's model cannot choose who speaks, so that here a rota does."
 
 _TURNS: Final = 8
@@ -68,19 +59,20 @@ class _Chats(list[SelectorGroupChat]):
         self.client, self.brief, self.parallel = client, brief, parallel
 
     async def talk(self) -> str:
-        chats = [self._ask(team, q) for team, q in zip(self, office.questions, strict=True)]
+        asked = list(zip(self, office.questions, strict=True))
         try:
             if self.parallel:
-                results = await asyncio.gather(*chats)
+                pages = await asyncio.gather(*(self._ask(*each) for each in asked))
             else:
-                results = [await chat for chat in chats]
+                pages = [await self._ask(*each) for each in asked]
         finally:
             await self.client.close()
-        return "\n\n".join(_last_words(result) for result in results)
+        return "\n\n".join(pages)
 
-    async def _ask(self, team: SelectorGroupChat, question: str) -> TaskResult:
+    async def _ask(self, team: SelectorGroupChat, question: str) -> str:
         task = [TextMessage(content=text, source="user") for text in (self.brief, question)]
-        return await team.run(task=task)
+        result = await team.run(task=task)
+        return next(m.content for m in reversed(result.messages) if isinstance(m, TextMessage))
 
 
 def build(endpoint: Endpoint, brief: str, *, parallel: bool) -> list[SelectorGroupChat]:
@@ -128,11 +120,6 @@ def _rota(messages: Sequence[object]) -> str:
     return office.speakers[len(said) % len(office.speakers)].name
 
 
-def _last_words(result: TaskResult) -> str:
-    said = [m for m in result.messages if isinstance(m, TextMessage)]
-    return said[-1].content
-
-
 def _client(endpoint: Endpoint) -> ChatCompletionClient:
     options: dict[str, Any] = {
         "model": endpoint.model,
@@ -155,9 +142,5 @@ def _client(endpoint: Endpoint) -> ChatCompletionClient:
 def _anthropic(options: dict[str, Any]) -> ChatCompletionClient:
     from autogen_ext.models.anthropic import AnthropicChatCompletionClient  # noqa: PLC0415 - extra
 
-    if int(version("anthropic").partition(".")[0]) > 0:
-        raise OptionError(
-            f"AutoGen's client speaks to Anthropic's SDK below 1.0; {version('anthropic')} is "
-            "installed. pip install 'anthropic<1'"
-        )
+    check_below("anthropic", 1, because="AutoGen's client passes what later SDKs refuse")
     return AnthropicChatCompletionClient(**options, model_info=_INFO)

@@ -3,21 +3,18 @@
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from typing import Any, Final
 
 from agentcache.demo import office
+from agentcache.demo.needs import check_below, needed
 from agentcache.demo.scenario import Endpoint
 from agentcache.errors import MissingExtraError
 
 
 def missing(package: str) -> MissingExtraError:
     """What the demo needs, with the line that installs it."""
-    error = MissingExtraError("autogen-classic", package)
-    error.msg = (
-        f"The demo needs {package!r}. Install what it runs on, from a checkout of agentcache: "
-        "pip install '.[autogen-classic]' 'anthropic<1'"
-    )
-    return error
+    return needed(package, "autogen-classic", "'anthropic<1'")
 
 
 try:
@@ -31,10 +28,7 @@ __all__ = ["build", "engine_note", "missing", "reading", "run", "tool_calls"]
 
 tool_calls: Final = office.tool_calls
 
-reading: Final = (
-    "seq., par.: the two chats one after the other, or at once. own loop, across agents: tokens "
-    "read from the cache that the same agent, or only others, had sent before."
-)
+reading: Final = office.reading
 engine_note: Final = (
     "The engine's model is asked who speaks next and cannot tell: AutoGen takes the next in turn."
 )
@@ -129,8 +123,13 @@ def _is_page(message: dict[str, Any]) -> bool:
 
 
 def _config(endpoint: Endpoint) -> dict[str, Any]:
+    sdk = "anthropic" if endpoint.anthropic else "openai"
+    if find_spec(sdk) is None:
+        raise missing(sdk)
+    if endpoint.anthropic:
+        check_below(sdk, 1, because="AutoGen's client passes what later SDKs refuse")
     entry: dict[str, Any] = {
-        "api_type": "anthropic" if endpoint.anthropic else "openai",
+        "api_type": sdk,
         "model": endpoint.model,
         "api_key": endpoint.api_key,
         "price": [0, 0],  # it knows no price of newer models, and says so at every call

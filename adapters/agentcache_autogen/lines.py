@@ -5,7 +5,7 @@ from contextlib import aclosing, closing
 from functools import partial
 from typing import Any
 
-from agentcache_autogen.turns import Leg, turn_now
+from agentcache_autogen.turns import Leg, Turn, turn_now
 
 __all__ = ["async_line", "line", "plain_client"]
 
@@ -61,7 +61,7 @@ def _async_create(real: Callable[..., Any]) -> Callable[..., Any]:
         turn = turn_now()
         if turn is None:
             return await real(**params)
-        leg: Leg = turn.leg(params)
+        leg: Leg = turn.leg(_telling(turn, params))
         if params.get("stream"):
             return _async_stream(real, leg)
         while True:
@@ -106,7 +106,7 @@ def _create(aside: str, real: Callable[..., Any]) -> Callable[..., Any]:
         turn = turn_now()
         if turn is None:
             return real(**params)
-        leg: Leg = turn.leg(params, aside)
+        leg: Leg = turn.leg(_telling(turn, params), aside)
         if params.get("stream"):
             return _stream(real, leg)
         while True:
@@ -135,6 +135,15 @@ def _stream(real: Callable[..., Any], leg: Leg) -> Iterator[Any]:
                         break
                     leg.spoke = leg.spoke or _speaks(piece)
                     yield piece
+
+
+def _telling(turn: Turn, params: dict[str, Any]) -> dict[str, Any]:
+    """A streamed answer that says what it used, unless its program has a wish of its own."""
+    silent = params.get("stream") and not params.get("stream_options")
+    chat = turn.stand.fork.session.parent.dialect.name.startswith("openai.chat")
+    if not silent or not chat or turn.stand.attachment.options.layout == "as_is":
+        return params
+    return {**params, "stream_options": {"include_usage": True}}
 
 
 def _speaks(piece: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentcache.breaks import CacheBreak, find_break
-    from agentcache.errors import AgentcacheError, AgentcacheWarning
+    from agentcache.errors import AgentcacheError, AgentcacheWarning, CacheBreakWarning
     from agentcache.forks import Fork
     from agentcache.gate import Gate
     from agentcache.ledger import Call, Ledger
@@ -28,6 +28,7 @@ __all__ = [
     "AgentcacheError",
     "AgentcacheWarning",
     "CacheBreak",
+    "CacheBreakWarning",
     "CacheDomain",
     "Call",
     "Fork",
@@ -52,6 +53,7 @@ _HOME = {
     "AgentcacheError": "errors",
     "AgentcacheWarning": "errors",
     "CacheBreak": "breaks",
+    "CacheBreakWarning": "errors",
     "CacheDomain": "parent",
     "Call": "ledger",
     "Fork": "forks",

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -14,8 +14,9 @@ from contextlib import (
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
+from agentcache.breaks import CacheBreak, Lookout, Seen
 from agentcache.dialects import Json
-from agentcache.errors import AgentcacheWarning
+from agentcache.errors import AgentcacheWarning, CacheBreakWarning
 from agentcache.gate import Gate, Pass
 from agentcache.ledger import Call, Ledger
 from agentcache.parent import Parent
@@ -60,6 +61,7 @@ class Options:
     private_prompts: bool = False
     gate: Gate = field(default_factory=Gate)
     ledger: Ledger = field(default_factory=Ledger)
+    on_break: Callable[[CacheBreak], object] | None = None
 
 
 class Watch:
@@ -97,6 +99,7 @@ class Attachment:
     options: Options
     sessions: list[Session] = field(default_factory=list[Session])
     watch: Watch = field(default_factory=Watch)
+    lookouts: dict[int, Lookout] = field(default_factory=dict[int, Lookout])
 
     @property
     def ledger(self) -> Ledger:
@@ -177,6 +180,20 @@ class Attachment:
         if reason:
             session.leave(reason)
             self.ledger.note(reason)
+
+    def look(
+        self, session: Session, seen: Seen, *, forked: bool
+    ) -> tuple[CacheBreak | None, int | None]:
+        """What broke with a call, and the call that it was compared with; says so."""
+        parent = session.parent
+        lookout = self.lookouts.get(id(session))
+        if lookout is None:
+            made = Lookout(parent.dialect, parent.rule)
+            lookout = self.lookouts.setdefault(id(session), made)
+        found, kin = lookout.look(seen, forked=forked, on_break=self.options.on_break)
+        if found is not None and found.source == "bytes":  # a miss alone may be the provider's
+            warnings.warn(str(found), CacheBreakWarning, stacklevel=2)
+        return found, kin
 
     def announce(self, text: str) -> None:
         """Say something that changes the bill, now and in the report."""
@@ -260,6 +277,20 @@ class Flight:
     def land(self, error: str = "") -> None:
         """Record the call, as it ended."""
         rewrite, held = self.rewrite, self.held or self.ungated()
+        ended_s, ledger = time.monotonic(), self.attachment.ledger
+        number = ledger.claim()
+        broke, kin = None, None
+        if rewrite is not None and rewrite.request and not error:
+            seen = Seen(
+                self.agent,
+                rewrite.request,
+                rewrite.headers,
+                self.usage,
+                self.started_s,
+                ended_s,
+                number,
+            )
+            broke, kin = self.attachment.look(self.session, seen, forked=self.forked)
         call = Call(
             agent=self.agent,
             model=self.session.domain.model,
@@ -273,11 +304,15 @@ class Flight:
             original=rewrite.original if rewrite is not None else (),
             started_s=self.started_s,
             first_event_s=self.first_event_s,
-            ended_s=time.monotonic(),
+            ended_s=ended_s,
             waited_s=held.waited_s,
             error=error,
+            index=number,
+            kin=kin,
+            broke=broke,
+            request=rewrite.request if rewrite is not None else None,
         )
-        self.attachment.ledger.record(call)
+        ledger.record(call)
         if call.sent and not error:
             self.session.counted(sum(p.weight for p in call.sent), self.usage.input_tokens or 0)
         self.attachment.judge(self.session, call)

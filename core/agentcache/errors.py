@@ -12,11 +12,13 @@ AgentcacheError
 └── EngineError         (RuntimeError)     the embedded engine or its model cannot be used
 
 AgentcacheWarning (UserWarning)
+└── CacheBreakWarning   a call could not read what an earlier one wrote
 """
 
 __all__ = [
     "AgentcacheError",
     "AgentcacheWarning",
+    "CacheBreakWarning",
     "EndpointError",
     "EngineError",
     "ForeignToolError",
@@ -79,3 +81,7 @@ class EngineError(AgentcacheError, RuntimeError):
 
 class AgentcacheWarning(UserWarning):
     """Something was decided for the user, or cannot be done; the message says what."""
+
+
+class CacheBreakWarning(AgentcacheWarning):
+    """A cached prefix broke; the message names what moved, what it cost, and the cure."""

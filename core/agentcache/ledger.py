@@ -2,15 +2,17 @@
 
 import json
 import logging
+import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from agentcache.blocks import Print
+from agentcache.breaks import CacheBreak
 from agentcache.errors import OptionError
 from agentcache.gate import Role
 from agentcache.usage import Usage
@@ -27,6 +29,8 @@ class Call:
 
     `sent` and `original` fingerprint the request as sent and as the program made it; `reason` says
     why it was not forked; `place` is what the gate made of it; `waited_s` is its wait there.
+    `kin` is the index of the earlier call that it was compared with, `broke` what kept it from
+    reading what that one wrote. `request` is what was sent, kept only on request.
     """
 
     agent: str
@@ -45,6 +49,21 @@ class Call:
     waited_s: float = 0.0
     error: str = ""
     index: int = -1
+    kin: int | None = None
+    broke: CacheBreak | None = None
+    request: Mapping[str, Any] | None = None
+
+    def line(self, *, content: bool = False) -> dict[str, Any]:
+        """The call as JSON; excerpts of a break and the request only with `content`."""
+        plain = replace(self, broke=None, request=None)
+        broke = self.broke
+        if broke is not None and not content:
+            broke = broke.model_copy(update={"before": "", "after": ""})
+        return {
+            **asdict(plain),
+            "broke": None if broke is None else broke.model_dump(),
+            "request": self.request if content else None,
+        }
 
     @property
     def time_to_first_token_s(self) -> float | None:
@@ -52,13 +71,19 @@ class Call:
         return None if self.first_event_s is None else self.first_event_s - self.started_s
 
 
+def _private(path: str, flags: int) -> int:
+    """Open a file that nobody but its owner may read."""
+    return os.open(path, flags, 0o600)
+
+
 class Ledger:
     """Append-only record of calls, in memory and, given a `path`, as JSON lines.
 
-    A line holds the fields of `Call`, and `at`, the time of writing in seconds since 1970.
+    A line holds the fields of `Call`, `source`, and `at`, the seconds since 1970 as it was written.
 
     `source` says where the figures come from: `measured` (a provider or a real engine answered) or
-    `emulated` (the loopback provider did).
+    `emulated` (the loopback provider did). With `content` requests are kept too, and written: the
+    file, which only its owner may read, then holds whatever your prompts hold.
     """
 
     def __init__(
@@ -66,6 +91,7 @@ class Ledger:
         path: str | PathLike[str] | None = None,
         *,
         source: Literal["measured", "emulated"] = "measured",
+        content: bool = False,
     ) -> None:
         """Open a ledger; lines are appended to `path` if it exists.
 
@@ -80,7 +106,9 @@ class Ledger:
         if source not in ("measured", "emulated"):
             raise OptionError(f"source={source!r} is neither 'measured' nor 'emulated'.")
         self.source: Literal["measured", "emulated"] = source
+        self.content = content
         self._calls: list[Call] = []
+        self._claimed = 0
         self._notes: dict[str, None] = {}
         self._lock = threading.Lock()
 
@@ -93,6 +121,11 @@ class Ledger:
     def backwards(self) -> Iterator[Call]:
         """The calls from the latest back, without a copy: for a look at the last few."""
         return reversed(self._calls)
+
+    @property
+    def breaks(self) -> tuple[CacheBreak, ...]:
+        """What broke so far, in the order of the calls."""
+        return tuple(call.broke for call in self.calls if call.broke is not None)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -110,15 +143,23 @@ class Ledger:
         with self._lock:
             self._notes.update(dict.fromkeys(lines))
 
+    def claim(self) -> int:
+        """The index of a call that is going to be recorded."""
+        with self._lock:
+            self._claimed += 1
+            return self._claimed - 1
+
     def record(self, call: Call) -> None:
         """Add a call. Never raises into the host: what goes wrong is logged."""
         try:
             with self._lock:
-                numbered = replace(call, index=len(self._calls))
-                self._calls.append(numbered)
+                self._claimed += call.index < 0
+                numbered = call if call.index >= 0 else replace(call, index=self._claimed - 1)
+                self._calls.append(numbered if self.content else replace(numbered, request=None))
                 if self.path is not None:
-                    with self.path.open("a", encoding="utf-8") as file:
-                        line = {"at": time.time(), **asdict(numbered)}
+                    line = {"at": time.time(), "source": self.source}
+                    line |= numbered.line(content=self.content)
+                    with open(self.path, "a", encoding="utf-8", opener=_private) as file:
                         file.write(json.dumps(line, ensure_ascii=False) + "\n")
         except Exception:  # noqa: BLE001 - recording never breaks the host
             _log.exception("agentcache could not record a call of %r", call.agent)

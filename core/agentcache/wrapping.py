@@ -1,6 +1,6 @@
 """wrap, unwrap, wrapped, report, session: one call for every framework."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from importlib import import_module
@@ -16,6 +16,7 @@ from agentcache.attach import (
     Layout,
     Options,
 )
+from agentcache.breaks import CacheBreak
 from agentcache.errors import NothingToForkError, OptionError, UnknownObjectError
 from agentcache.gate import Gate
 from agentcache.ledger import Ledger
@@ -54,6 +55,7 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
     private_prompts: bool = False,
     gate: Gate | None = None,
     ledger: Ledger | str | PathLike[str] | None = None,
+    on_break: Callable[[CacheBreak], object] | None = None,
 ) -> T:
     """Make every agent of `x` a fork of one shared, frozen parent.
 
@@ -96,6 +98,8 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
             may show them.
         gate: A gate to share between several wrapped programs.
         ledger: A ledger, or a path to append JSON lines to.
+        on_break: Called with every `CacheBreak`, as its call ends. It is warned about too, as a
+            `CacheBreakWarning`.
 
     Raises:
         UnknownObjectError: no installed adapter takes `x`.
@@ -121,6 +125,7 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         private_prompts=private_prompts,
         gate=gate,
         ledger=ledger,
+        on_break=on_break,
     )
     adapter = _adapter_for(x)
     _check_chats(x, adapter, options)
@@ -147,6 +152,7 @@ def options_of(  # noqa: PLR0913 - one for each wish
     private_prompts: bool = False,
     gate: Gate | None = None,
     ledger: Ledger | str | PathLike[str] | None = None,
+    on_break: Callable[[CacheBreak], object] | None = None,
 ) -> Options:
     """The options of `wrap`, checked."""
     _check_choice("layout", layout, get_args(Layout))
@@ -182,6 +188,7 @@ def options_of(  # noqa: PLR0913 - one for each wish
         private_prompts,
         Gate() if gate is None else gate,
         book,
+        on_break,
     )
 
 
@@ -206,7 +213,7 @@ def _check_chats(x: object, adapter: Adapter, options: Options) -> None:
 def _check_same(x: object, before: Options, now: Options, *, own_ledger: bool) -> None:
     """Refuse wishes that wrapping again would drop: the options of the first time stay."""
     plain = Options(DEFAULT_SYSTEM)
-    wishes = [f.name for f in fields(Options) if f.name not in ("gate", "ledger")]
+    wishes = [f.name for f in fields(Options) if f.name not in ("gate", "ledger", "on_break")]
     lost = [
         name
         for name in wishes

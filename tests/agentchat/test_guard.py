@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from autogen_agentchat.agents import AssistantAgent
-from autogen_agentchat.conditions import MaxMessageTermination
 from autogen_agentchat.messages import ToolCallExecutionEvent
 from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat, Swarm
 from autogen_core.tools import FunctionTool, StaticStreamWorkbench
@@ -18,15 +17,22 @@ from agentcache.errors import ForeignToolError
 from . import play, wire
 from .measure import MODELS
 
-TOLD = "Not executed"
+TOLD = "Nothing was executed."
 
 
 class Hiding(StaticStreamWorkbench):
-    """Offers one of its tools only, and runs any that is called."""
+    """Offers one of its tools to a model, and knows all when one is to be run.
+
+    AgentChat itself runs no tool that a workbench does not list by then.
+    """
+
+    asked = 0
 
     async def list_tools(self) -> Any:
-        """The first one."""
-        return (await super().list_tools())[:1]
+        """The first one and all, by turns."""
+        self.asked += 1
+        every = await super().list_tools()
+        return every[:1] if self.asked % 2 else every
 
 
 class House:
@@ -127,6 +133,22 @@ async def test_an_agent_that_insists_is_refused_by_its_own_tool_runner(desk, mod
 
 
 @models
+async def test_a_call_that_follows_streamed_words_is_refused_without_saying_them_twice(desk, model):
+    def script(turn: loopback.Turn) -> loopback.Answer:
+        return loopback.Answer("I will.", (loopback.ToolCall("drop_table", {"query": "users"}),))
+
+    desk.begin(script)
+    house = House(desk.client(model), stream=True)
+    team = agentcache.wrap(house.team(), layout="tail")
+
+    events = [event async for event in team.run_stream(task="Tidy up.")]
+
+    chunks = [e.content for e in events[:-1] if e.type == "ModelClientStreamingChunkEvent"]
+    assert "".join(chunks) == "I will."
+    assert house.ran == []
+
+
+@models
 async def test_the_owner_of_the_tool_may_call_it(desk, model):
     desk.begin(reckless(insists=True, who="writer"))
     house = House(desk.client(model))
@@ -162,17 +184,36 @@ async def test_an_agent_without_tools_that_insists_ends_in_an_error(desk, model,
 
 
 @models
-async def test_a_handoff_that_is_not_an_agents_own_hands_nothing_over(desk, model):
-    desk.begin(reckless(insists=False, name="transfer_to_critic"))
+@pytest.mark.parametrize("insists", [False, True])
+async def test_a_handoff_that_is_not_an_agents_own_hands_nothing_over(desk, model, insists):
+    desk.begin(reckless(insists=insists, name="transfer_to_critic"))
     house = House(desk.client(model))
     planner = house.agent("planner", handoffs=["writer"])
     writer = house.agent("writer", handoffs=["critic"])
-    team = Swarm([planner, writer, house.agent("critic")], MaxMessageTermination(2))
+    team = Swarm([planner, writer, house.agent("critic")], max_turns=1)
 
     result = await agentcache.wrap(team, layout="tail").run(task="Tidy up.")
 
-    assert said(result) == ["Tidy up.", "Said by the planner."]
-    assert not any(m.type == "HandoffMessage" for m in result.messages)
+    assert not any(message.type == "HandoffMessage" for message in result.messages)
+    assert bool(results(result)) == insists
+    assert ("Said by the planner." in said(result)) != insists
+
+
+@models
+@pytest.mark.parametrize("insists", [False, True])
+async def test_of_two_tools_called_at_once_only_the_own_one_ever_runs(desk, model, insists):
+    def script(turn: loopback.Turn) -> loopback.Answer:
+        if not insists and any(TOLD in text.text for text in turn.texts):
+            return loopback.Answer("I only read.")
+        both = ("read_table", "drop_table")
+        return loopback.Answer("", tuple(loopback.ToolCall(n, {"query": "users"}) for n in both))
+
+    desk.begin(script)
+    house = House(desk.client(model))
+
+    await agentcache.wrap(house.team(), layout="tail").run(task="Tidy up.")
+
+    assert house.ran == (["read_table"] if insists else [])
 
 
 @models

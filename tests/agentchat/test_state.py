@@ -22,7 +22,7 @@ async def save_and_load(build):
     """A team runs and is saved; a new one loads that and goes on."""
     first, second = build(), build()
     yield await first.run(task=play.TASK)
-    state = json.loads(json.dumps(await first.save_state()))
+    state = json.loads(json.dumps(await first.save_state(), default=str))
     await second.load_state(state)
     yield await second.run(task=AGAIN)
 

@@ -3,11 +3,12 @@
 import json
 import logging
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
 from agentcache.blocks import Print
+from agentcache.breaks import CacheBreak, find_break
 from agentcache.errors import OptionError
 from agentcache.ledger import Call, Ledger
 from agentcache.usage import Usage
@@ -53,9 +54,33 @@ def test_every_call_is_a_json_line_with_the_same_figures(tmp_path) -> None:
 
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert all(line.pop("at") > 1_700_000_000 for line in lines)
+    assert {line.pop("source") for line in lines} == {"measured"}
     assert lines == [json.loads(json.dumps(asdict(c))) for c in ledger.calls]
     assert lines[0]["usage"]["cached_tokens"] == 60
     assert lines[0]["sent"][0]["chain"] == "abc"
+
+
+def test_only_its_owner_may_read_the_file(tmp_path) -> None:
+    Ledger(tmp_path / "calls.jsonl").record(call())
+
+    assert (tmp_path / "calls.jsonl").stat().st_mode & 0o077 == 0
+
+
+def test_requests_and_excerpts_are_kept_only_on_request(tmp_path) -> None:
+    broke = find_break(
+        *({"model": "m", "messages": [{"role": "system", "content": t}]} for t in "ab")
+    )
+    made = replace(call(), request={"messages": "SECRET"}, broke=replace_text(broke))
+    for name, content in (("off.jsonl", False), ("on.jsonl", True)):
+        ledger = Ledger(tmp_path / name, content=content)
+        ledger.record(made)
+        assert ("SECRET" in (tmp_path / name).read_text()) is content
+        assert (ledger.calls[0].request is not None) is content
+
+
+def replace_text(broke: CacheBreak | None) -> CacheBreak:
+    assert broke is not None
+    return broke.model_copy(update={"before": "SECRET one", "after": "SECRET two"})
 
 
 def test_a_second_ledger_appends_to_the_same_file(tmp_path) -> None:
@@ -80,7 +105,7 @@ def test_a_relative_path_is_meant_from_where_the_ledger_was_opened(tmp_path, mon
 
 def test_a_failing_disk_is_logged_and_the_call_is_kept(tmp_path, mocker, caplog) -> None:
     ledger = Ledger(tmp_path / "calls.jsonl")
-    mocker.patch("pathlib.Path.open", side_effect=OSError("disk full"))
+    mocker.patch("agentcache.ledger.open", side_effect=OSError("disk full"), create=True)
 
     with caplog.at_level(logging.ERROR, "agentcache"):
         ledger.record(call())

@@ -218,9 +218,11 @@ def test_every_error_is_also_of_a_standard_type() -> None:
     from agentcache import errors
 
     found = [getattr(errors, name) for name in errors.__all__]
-    ours = [e for e in found if e not in (AgentcacheError, AgentcacheWarning)]
+    warned = [e for e in found if issubclass(e, Warning)]
+    ours = [e for e in found if e not in (AgentcacheError, *warned)]
 
     assert all(issubclass(e, AgentcacheError) and len(e.__mro__) > 4 for e in ours)
+    assert all(issubclass(e, AgentcacheWarning) for e in warned)
     assert issubclass(AgentcacheWarning, UserWarning)
 
 

@@ -5,7 +5,7 @@ The copy calls its SDK through a line of ours; what it counts is counted by the 
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, cast
 
@@ -65,7 +65,7 @@ class ForkMixin:
         turn = Turn(seat.stand, await seat.hearing(messages))
         with during(turn):
             made: CreateResult = await seat.wire.create(inner.create, turn, messages, kwargs)
-        return _finished(made, turn.usage, seat.name)
+        return _finished(made, turn.usage, seat)
 
     async def create_stream(
         self, messages: Sequence[Any], **kwargs: Any
@@ -82,7 +82,7 @@ class ForkMixin:
                 if piece is None:
                     return
                 if isinstance(piece, CreateResult):
-                    piece = _finished(piece, turn.usage, seat.name)
+                    piece = _finished(piece, turn.usage, seat)
                 yield piece
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -143,9 +143,10 @@ def _forked_class(cls: type, counted: tuple[str, ...]) -> type:
     return type(f"Forked{cls.__name__}", (ForkMixin, cls), space)
 
 
-def _finished(made: CreateResult, used: Usage, name: str) -> CreateResult:
+def _finished(made: CreateResult, used: Usage, seat: Seat) -> CreateResult:
     """The result with what was read from the cache, and without a name copied from the chat."""
     if used.input_tokens is not None:
+        _count_in(seat.original, used.input_tokens - made.usage.prompt_tokens)
         made.usage = CachedUsage(
             used.input_tokens,
             used.output_tokens or made.usage.completion_tokens,
@@ -153,5 +154,13 @@ def _finished(made: CreateResult, used: Usage, name: str) -> CreateResult:
             used.cache_write_tokens,
         )
     if isinstance(made.content, str):
-        made.content = unnamed(made.content, name)
+        made.content = unnamed(made.content, seat.name)
     return made
+
+
+def _count_in(client: Any, tokens: int) -> None:
+    """Count what AutoGen's Anthropic client leaves out: what was read from the cache or written."""
+    for name in _COUNTS:
+        held = getattr(client, name, None)
+        if tokens > 0 and isinstance(held, RequestUsage):
+            setattr(client, name, replace(held, prompt_tokens=held.prompt_tokens + tokens))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from agentcache.blocks import Block, dumps, estimate_tokens
+from agentcache.blocks import Block, dumps
 from agentcache.breaks.found import Found, of_leaf, short
 from agentcache.breaks.leaves import Leaf, first_leaf
 from agentcache.breaks.marks import in_marks
@@ -19,7 +19,7 @@ from agentcache.pricing import price_of
 from agentcache.rules import Rule, rule_for
 from agentcache.usage import Usage
 
-__all__ = ["find_break"]
+__all__ = ["compare", "find_break"]
 
 _HEADERS: Final = ("extra_headers", "headers", "default_headers")
 _AFFINITY: Final = ("prompt_cache_key", "user", "safety_identifier", "session_id", "x-session-id")
@@ -48,10 +48,27 @@ def find_break(
     """
     wire = _wire(before, after)
     rule = rule_for(_model(after) or _model(before), provider=provider)
-    one, other = _blocks(wire, before), _blocks(wire, after)
     usages = (_usage(before_usage), _usage(after_usage))
-    found = _in_bytes(wire, rule, before, after)
-    total = sum(estimate_tokens(b.json) for b in other if b.section != "params")
+    return compare(wire, rule, (before, after), usages, idle_s=idle_s, agent=agent)
+
+
+def compare(
+    wire: Dialect,
+    rule: Rule,
+    requests: tuple[Mapping[str, Any], Mapping[str, Any]],
+    usages: tuple[Usage | None, Usage | None],
+    *,
+    idle_s: float | None = None,
+    agent: str = "",
+) -> CacheBreak | None:
+    """`find_break` where dialect and rule are known."""
+    before, after = requests
+    one, other = wire.hashed(before), wire.hashed(after)
+    found = _in_bytes(wire, rule, requests, (one, other))
+    moved = found is not None and found.section == "messages"
+    if moved and _was_a_tail(rule, before, one, other):
+        return None
+    total = sum(len(b.json) for b in other if b.section != "params")
     shared = _shared(one, other)
     if found is None:
         found = _in_headers(rule, before, after)
@@ -60,7 +77,7 @@ def find_break(
     source = "bytes"
     if found is None and rule.matching != "none":
         found = in_time(rule, shared, total, idle_s, usages)
-        source = "usage" if found is not None and found.section == "usage" else "bytes"
+        source = "bytes" if found is None else "usage"
     if found is None:
         return None
     lost = _lost(found, one, other, usages[1], total)
@@ -104,10 +121,6 @@ def _usage(payload: Mapping[str, Any] | Usage | None) -> Usage | None:
     return Usage.from_payload(payload)
 
 
-def _blocks(wire: Dialect, request: Mapping[str, Any]) -> tuple[Block, ...]:
-    return wire.hashed(request)
-
-
 def _rendered(blocks: Sequence[Block]) -> list[Block]:
     return [block for block in blocks if block.section != "params"]
 
@@ -123,9 +136,13 @@ def _shared(one: Sequence[Block], other: Sequence[Block]) -> list[Block]:
 
 
 def _in_bytes(
-    wire: Dialect, rule: Rule, before: Mapping[str, Any], after: Mapping[str, Any]
+    wire: Dialect,
+    rule: Rule,
+    requests: tuple[Mapping[str, Any], Mapping[str, Any]],
+    blocks: tuple[Sequence[Block], Sequence[Block]],
 ) -> Found | None:
     """The first change in the order in which the provider hashes a request."""
+    before, after = requests
     params = _in_params(wire, rule, before, after)
     if params is not None and params.level == "all":
         return params
@@ -135,7 +152,28 @@ def _in_bytes(
     system = _in_system(wire, before, after)
     if system is not None:
         return system
-    return params or in_messages(wire, messages_of(wire, before), messages_of(wire, after))
+    said = (messages_of(wire, r, b) for r, b in zip(requests, blocks, strict=True))
+    return params or in_messages(wire, *said)
+
+
+def _was_a_tail(
+    rule: Rule, before: Mapping[str, Any], one: Sequence[Block], other: Sequence[Block]
+) -> bool:
+    """Whether all that changed stood behind the last place that was written: nothing is lost."""
+    blocks = _rendered(one)
+    shared = len(_shared(one, other))
+    if shared < len(blocks) and '<agent name="' in blocks[shared].json:
+        return True
+    if not rule.marks or (rule.automatic and not _only_marked(before)):
+        return False
+    marked = [n for n, block in enumerate(blocks) if block.mark]
+    return bool(marked) and marked[-1] < shared
+
+
+def _only_marked(request: Mapping[str, Any]) -> bool:
+    """Whether a request asks for no breakpoint but its own."""
+    options: Any = request.get("prompt_cache_options")
+    return is_json(options) and options.get("mode") == "explicit"
 
 
 def _rows(tools: Any) -> list[Any]:
@@ -160,8 +198,7 @@ def _in_params(
         leaf = first_leaf(one, other) or Leaf("", one, other, "value")
         path = f"{name}.{leaf.path}" if leaf.path else name
         sides = (short(leaf.before), short(leaf.after))
-        level = "messages" if later else "all"
-        found = Found("param", "params", path, None, *sides, level=level)
+        found = Found("param", "params", path, None, *sides, level="messages" if later else "all")
         if not later:
             return found
         late = late or found

@@ -35,7 +35,7 @@ def first_leaf(before: Any, after: Any, path: str = "") -> Leaf | None:
 
 def same_but_order(before: Any, after: Any) -> bool:
     """Whether two values differ in the order of keys alone."""
-    return _sorted(before) == _sorted(after)
+    return bool(_sorted(before) == _sorted(after))
 
 
 def _sorted(value: Any) -> Any:

@@ -3,10 +3,10 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
-from agentcache.blocks import dumps
+from agentcache.blocks import Block, dumps
 from agentcache.breaks.found import Found, of_leaf, short
 from agentcache.breaks.leaves import first_leaf
 from agentcache.breaks.values import Kind
@@ -30,19 +30,32 @@ _AGENT: Final = re.compile(r'<agent name="([^"]*)">')
 _HEAD: Final = 400
 
 
-@dataclass(frozen=True, slots=True)
 class Message:
-    """One message without its marks: its `body`, its digest, and that without ids of calls."""
+    """One message: its number, its `body` as sent, and a digest of it without its marks."""
 
-    number: int
-    body: Any
-    key: bytes
-    bare: bytes
+    __slots__ = ("_bare", "_mark_key", "key", "number", "sent")
+
+    def __init__(self, number: int, sent: Any, key: bytes, mark_key: str) -> None:
+        self.number, self.sent, self.key = number, sent, key
+        self._mark_key = mark_key
+        self._bare: bytes | None = None
+
+    @property
+    def body(self) -> Any:
+        """The message without its marks."""
+        return _unmarked(self.sent, self._mark_key)
+
+    @property
+    def bare(self) -> bytes:
+        """A digest of it without the ids that tie calls to results."""
+        if self._bare is None:
+            self._bare = _digest(_without_ids(self.body)) if _has_ids(self.sent) else self.key
+        return self._bare
 
     @property
     def role(self) -> str:
         """Role, or the type of an item that has none."""
-        return role_of(self.body)
+        return role_of(self.sent)
 
     @property
     def is_system(self) -> bool:
@@ -50,16 +63,21 @@ class Message:
         return self.role in _SYSTEM
 
 
-def messages_of(wire: Dialect, request: Any) -> list[Message]:
-    """The messages of a request, in order."""
+def messages_of(wire: Dialect, request: Any, blocks: Sequence[Block]) -> list[Message]:
+    """The messages of a request, in order; `blocks` are all of the request's."""
     held: Any = request.get(wire.messages_key)
     rows: list[Any] = [{"role": "user", "content": held}] if isinstance(held, str) else []
     rows = list(held) if is_list(held) or isinstance(held, tuple) else rows
-    out: list[Message] = []
-    for n, row in enumerate(rows):
-        body = _unmarked(row, wire.mark_key)
-        out.append(Message(n, body, _digest(body), _digest(_without_ids(body))))
-    return out
+    keys: dict[str, bytes] = {}
+    for block in blocks:
+        if block.section == "messages":
+            name = block.path.partition(".")[0]
+            keys[name] = keys.get(name, b"") + block.identity
+    whole = keys.get(wire.messages_key, b"")
+    return [
+        Message(n, row, keys.get(f"{wire.messages_key}[{n}]", whole), wire.mark_key)
+        for n, row in enumerate(rows)
+    ]
 
 
 def in_messages(wire: Dialect, before: Sequence[Message], after: Sequence[Message]) -> Found | None:
@@ -259,6 +277,15 @@ def _unmarked(value: Any, mark_key: str) -> Any:
     if is_json(body):
         return {k: _unmarked(v, mark_key) if is_list(v) else v for k, v in body.items()}
     return [_unmarked(v, mark_key) for v in body] if is_list(body) else body
+
+
+def _has_ids(value: Any) -> bool:
+    """Whether a message holds ids of calls."""
+    if not is_json(value):
+        return False
+    kinds = [part.get("type") for part in _parts(value) if is_json(part)]
+    named = any(key in value for key in (*_IDS, "tool_calls"))
+    return named or "tool_use" in kinds or "tool_result" in kinds
 
 
 def _without_ids(value: Any) -> Any:

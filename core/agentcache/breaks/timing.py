@@ -14,6 +14,9 @@ _READ: Final = 0.8
 """Share of the expected tokens that counts as a hit; estimates are that far off."""
 _SURE: Final = 0.8
 _TOGETHER_S: Final = 15.0
+_LONG: Final = 60_000
+_PER_TOKEN: Final = 4.4
+"""Characters of a token in long texts, where a closer look would take too long."""
 
 
 def in_time(
@@ -25,8 +28,7 @@ def in_time(
 ) -> Found | None:
     """Why a prefix that did not move was not read; None if it was, or if nothing tells.
 
-    `shared` are the blocks that both requests begin with, `total` the tokens of the later one as
-    they are estimated.
+    `shared` are the blocks that both requests begin with, `total` the characters of the later one.
     """
     before, after = usages
     tokens = tokens_of(shared, total, after)
@@ -76,7 +78,15 @@ def _ttl_s(rule: Rule, mark: str) -> float:
 
 
 def tokens_of(blocks: Sequence[Block], total: int, usage: Usage | None) -> int:
-    """Tokens of blocks, scaled to what the provider counted for the whole request."""
-    weight = sum(estimate_tokens(b.json) for b in blocks if b.section != "params")
+    """Tokens of blocks, out of what the provider counted for the whole request.
+
+    `total` are the characters of that. Without a count, they are estimated.
+    """
+    texts = [b.json for b in blocks if b.section != "params"]
+    characters = sum(map(len, texts))
     counted = usage.input_tokens if usage is not None else None
-    return round(weight * counted / total) if counted and total else weight
+    if counted and total:
+        return round(counted * characters / total)
+    if characters > _LONG:
+        return round(characters / _PER_TOKEN)
+    return sum(map(estimate_tokens, texts))

@@ -10,6 +10,7 @@ __all__ = [
     "break_even_months",
     "check_sections",
     "questions",
+    "reading",
     "search_records",
     "speakers",
     "tool_calls",
@@ -94,3 +95,9 @@ questions: Final[Sequence[str]] = (
     "Which two cities come first, and what has to be true in each of them?",
 )
 """What two such teams are asked about the one brief."""
+
+reading: Final = (
+    "seq., par.: the two chats one after the other, or at once. own loop, across agents: tokens "
+    "read from the cache that the same agent, or only others, had sent before."
+)
+"""How the table of two such chats is read."""

@@ -1,0 +1,137 @@
+"""How much of what a chat sends was sent before, and how much of it the provider really reads.
+
+A share is measured on what the provider received: of the characters of all requests, rendered as a
+prompt, those with which a request begins as an earlier one does. The play is as long as the one
+that the goals were measured with: three agents with prompts of about 1,080 characters, a task of
+about 1,500, replies of about 330, seven turns. What an agent says to call a tool is said to all.
+"""
+
+import pytest
+
+import agentcache
+
+from . import measure, programs
+from .measure import MODELS, extending
+
+BREAKPOINTS = ("gpt-6-luna", "claude-haiku-5-5")
+
+LESS = {"claude-haiku-5-5": 1.2}
+"""Anthropic's tools, which are shared, are shorter on the wire; what is not shared is as long."""
+
+
+def share(run):
+    return 100 * extending(run.bodies)
+
+
+@pytest.mark.parametrize(
+    ("factory", "least", "most"),
+    [
+        (programs.round_robin, 49, 50),
+        (programs.auto, 61, 63),
+        (programs.nested, 49, 51),
+        (programs.default_pattern, 49, 51),
+    ],
+)
+def test_unwrapped_agents_share_as_little_as_when_the_goals_were_set(ran, factory, least, most):
+    assert least <= share(ran(factory, "gpt-4.1-mini")) <= most
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    ("factory", "least"),
+    [
+        (programs.round_robin, 82.3),
+        (programs.auto, 87),
+        (programs.auto_tools_summary, 87),
+        (programs.every_tool, 90),
+        (programs.two_agents, 83),
+        (programs.nested, 84),
+        (programs.late_joiner, 87),
+        (programs.introductions, 82),
+        (programs.round_robin_pattern, 84),
+        (programs.auto_pattern, 86),
+        (programs.default_pattern, 82.7),
+        (programs.default_pattern_tools, 86),
+        (programs.colliding_pattern, 81),
+    ],
+)
+def test_with_all_prompts_in_front_requests_extend_each_other(ran, factory, model, least):
+    assert share(ran(factory, model, "roster")) >= least - LESS.get(model, 0)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    ("factory", "least"),
+    [
+        (programs.round_robin, 58.2),
+        (programs.auto, 70.7),
+        (programs.auto_tools_summary, 75),
+        (programs.every_tool, 80),
+        (programs.two_agents, 63),
+        (programs.round_robin_pattern, 63),
+        (programs.auto_pattern, 70.7),
+        (programs.default_pattern, 61.8),
+        (programs.default_pattern_tools, 66.5),
+        (programs.colliding_pattern, 61.3),
+    ],
+)
+def test_with_each_prompt_behind_the_chat_requests_extend_each_other(ran, factory, model, least):
+    tools = LESS.get(model, 0) if ran(factory, model).bodies[0].get("tools") else 0
+
+    assert share(ran(factory, model, "tail")) >= least - tools
+
+
+@pytest.mark.parametrize("layout", ["tail", "roster"])
+@pytest.mark.parametrize("model", BREAKPOINTS)
+@pytest.mark.parametrize(
+    "factory",
+    [
+        programs.round_robin,
+        programs.auto,
+        programs.auto_tools_summary,
+        programs.every_tool,
+        programs.two_agents,
+        programs.auto_pattern,
+        programs.default_pattern_tools,
+        programs.colliding_pattern,
+    ],
+)
+def test_where_only_marks_are_read_the_provider_reads_all_that_extends(ran, factory, model, layout):
+    run = ran(factory, model, layout, task=programs.BRIEF)
+
+    assert run.read >= extending(run.bodies) - 0.01
+
+
+@pytest.mark.parametrize("layout", ["tail", "roster"])
+@pytest.mark.parametrize("factory", [programs.auto, programs.auto_tools_summary])
+def test_where_only_marks_are_read_as_much_is_read_as_where_every_prefix_is(ran, factory, layout):
+    marks, prefixes = (
+        ran(factory, model, layout, task=programs.BRIEF).read
+        for model in ("gpt-6-luna", "gpt-4.1-mini")
+    )
+
+    assert marks >= prefixes - 0.01
+
+
+@pytest.mark.parametrize("model", BREAKPOINTS)
+@pytest.mark.parametrize("layout", ["tail", "roster"])
+def test_without_marks_nothing_is_read_where_only_marks_are(stage, mocker, model, layout):
+    mocker.patch("agentcache.parent.mark_value", return_value={})
+
+    def prepare(program):
+        agentcache.wrap(program.root, layout=layout)
+
+    run = measure.run(programs.auto, model, prepare, stage=stage, task=programs.BRIEF)
+
+    assert extending(run.bodies) > 0.8
+    assert run.read == 0
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("factory", programs.PROGRAMS)
+@pytest.mark.parametrize("task", ["TASK", "BRIEF"])
+def test_a_wrapped_chat_costs_no_more_than_a_plain_one(ran, factory, model, task):
+    plain = ran(factory, model, task=getattr(programs, task))
+    wrapped = ran(factory, model, "auto", task=getattr(programs, task))
+
+    assert wrapped.bill <= plain.bill
