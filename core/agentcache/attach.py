@@ -61,7 +61,7 @@ class Options:
     private_prompts: bool = False
     gate: Gate = field(default_factory=Gate)
     ledger: Ledger = field(default_factory=Ledger)
-    on_break: Callable[[CacheBreak], object] | None = None
+    on_break: Callable[[CacheBreak], object] | Literal["warn"] | None = None
 
 
 class Watch:
@@ -99,7 +99,7 @@ class Attachment:
     options: Options
     sessions: list[Session] = field(default_factory=list[Session])
     watch: Watch = field(default_factory=Watch)
-    lookouts: dict[int, Lookout] = field(default_factory=dict[int, Lookout])
+    lookout: Lookout = field(default_factory=Lookout)
 
     @property
     def ledger(self) -> Ledger:
@@ -181,17 +181,12 @@ class Attachment:
             session.leave(reason)
             self.ledger.note(reason)
 
-    def look(
-        self, session: Session, seen: Seen, *, forked: bool
-    ) -> tuple[CacheBreak | None, int | None]:
+    def look(self, seen: Seen, *, forked: bool) -> tuple[CacheBreak | None, int | None]:
         """What broke with a call, and the call that it was compared with; says so."""
-        parent = session.parent
-        lookout = self.lookouts.get(id(session))
-        if lookout is None:
-            made = Lookout(parent.dialect, parent.rule)
-            lookout = self.lookouts.setdefault(id(session), made)
-        found, kin = lookout.look(seen, forked=forked, on_break=self.options.on_break)
-        if found is not None and found.source == "bytes":  # a miss alone may be the provider's
+        told = self.options.on_break
+        listener = None if told == "warn" else told
+        found, kin = self.lookout.look(seen, forked=forked, on_break=listener)
+        if found is not None and told == "warn":
             warnings.warn(str(found), CacheBreakWarning, stacklevel=2)
         return found, kin
 
@@ -281,7 +276,10 @@ class Flight:
         number = ledger.claim()
         broke, kin = None, None
         if rewrite is not None and rewrite.request and not error:
+            parent = self.session.parent
             seen = Seen(
+                parent.dialect,
+                parent.rule,
                 self.agent,
                 rewrite.request,
                 rewrite.headers,
@@ -290,7 +288,7 @@ class Flight:
                 ended_s,
                 number,
             )
-            broke, kin = self.attachment.look(self.session, seen, forked=self.forked)
+            broke, kin = self.attachment.look(seen, forked=self.forked)
         call = Call(
             agent=self.agent,
             model=self.session.domain.model,

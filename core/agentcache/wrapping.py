@@ -55,7 +55,7 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
     private_prompts: bool = False,
     gate: Gate | None = None,
     ledger: Ledger | str | PathLike[str] | None = None,
-    on_break: Callable[[CacheBreak], object] | None = None,
+    on_break: Callable[[CacheBreak], object] | Literal["warn"] | None = None,
 ) -> T:
     """Make every agent of `x` a fork of one shared, frozen parent.
 
@@ -98,8 +98,8 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
             may show them.
         gate: A gate to share between several wrapped programs.
         ledger: A ledger, or a path to append JSON lines to.
-        on_break: Called with every `CacheBreak`, as its call ends. It is warned about too, as a
-            `CacheBreakWarning`.
+        on_break: Called with every `CacheBreak`, as its call ends; or `warn`: a `CacheBreakWarning`
+            each, which `-W error` turns into errors of your program.
 
     Raises:
         UnknownObjectError: no installed adapter takes `x`.
@@ -152,7 +152,7 @@ def options_of(  # noqa: PLR0913 - one for each wish
     private_prompts: bool = False,
     gate: Gate | None = None,
     ledger: Ledger | str | PathLike[str] | None = None,
-    on_break: Callable[[CacheBreak], object] | None = None,
+    on_break: Callable[[CacheBreak], object] | Literal["warn"] | None = None,
 ) -> Options:
     """The options of `wrap`, checked."""
     _check_choice("layout", layout, get_args(Layout))
@@ -160,6 +160,8 @@ def options_of(  # noqa: PLR0913 - one for each wish
         raise OptionError(f"hoist={hoist!r} is neither True nor False.")
     _check_choice("preflight", preflight, ("ask", "local"))
     _check_choice("tools", tools, ("auto", "union"))
+    if on_break is not None and on_break != "warn" and not callable(on_break):
+        raise OptionError(f"on_break={on_break!r} is neither a function nor 'warn'.")
     _check_choice("history", history, ("own", "group"))
     _check_choice("private_traces", private_traces, ("tail", "drop"))
     if layout == "roster" and private_prompts:

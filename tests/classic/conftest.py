@@ -1,6 +1,7 @@
 """What every test of the classic adapter gets."""
 
 import asyncio
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ with warnings.catch_warnings():
     import autogen  # noqa: F401 - pyautogen 0.9 warns of itself when it is imported
 
 from . import measure, programs
+
+# It logs for every answer that it does not know the model's price, and prints whatever is said.
+for name in ("autogen.oai.client", "ag2.event.processor"):
+    logging.getLogger(name).setLevel(logging.CRITICAL)
 
 HERE = Path(__file__).parent
 AUTOGENS_OWN = (

@@ -6,7 +6,6 @@ from itertools import pairwise
 import pytest
 
 from . import programs, wire
-from .measure import MODELS
 
 GROWING = (
     programs.round_robin,
@@ -21,9 +20,11 @@ GROWING = (
     programs.default_pattern_tools,
     programs.colliding_pattern,
 )
+LONG = (programs.auto, programs.auto_tools_summary, programs.two_agents, programs.auto_pattern)
 SELECTING = (programs.auto, programs.auto_tools_summary, programs.auto_pattern)
 SUMMING = (programs.auto_tools_summary, programs.two_agents, programs.round_robin_pattern)
 
+MARKED = ("gpt-6-luna", "claude-haiku-5-5")
 AUTOGENS_OWN = ("None", "Please continue.", "Some internal function(s)", "Running the function")
 """What its Anthropic client writes so that roles alternate and a request without tools has none."""
 
@@ -33,7 +34,7 @@ def of(run, asked):
 
 
 @pytest.mark.parametrize("layout", ["tail", "roster"])
-@pytest.mark.parametrize("model", ["gpt-6-luna", "claude-haiku-5-5"])
+@pytest.mark.parametrize("model", MARKED)
 @pytest.mark.parametrize("factory", GROWING)
 def test_each_request_begins_with_all_that_the_one_before_shared(ran, factory, model, layout):
     run = ran(factory, model, layout)
@@ -44,7 +45,7 @@ def test_each_request_begins_with_all_that_the_one_before_shared(ran, factory, m
         assert wire.shared(body)[: len(known)] == known
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MARKED)
 def test_a_chat_inside_a_turn_begins_with_what_all_chats_share(ran, model):
     run = ran(programs.nested, model, "tail")
 
@@ -59,8 +60,8 @@ def test_a_chat_inside_a_turn_begins_with_what_all_chats_share(ran, model):
     assert all(each[:system] == outer[0][:system] for each in inner)
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("factory", GROWING)
+@pytest.mark.parametrize("model", MARKED)
+@pytest.mark.parametrize("factory", LONG)
 def test_whatever_stays_where_what_is_shared_begins_one_chat(ran, factory, model):
     run = ran(factory, model, "auto", task=programs.BRIEF)
 
@@ -70,7 +71,7 @@ def test_whatever_stays_where_what_is_shared_begins_one_chat(ran, factory, model
     assert all(each == chat[: len(each)] for each in every)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MARKED)
 @pytest.mark.parametrize("factory", GROWING)
 def test_the_chat_is_written_as_said_by_name(ran, factory, model):
     run = ran(factory, model, "tail")
@@ -89,7 +90,7 @@ def test_the_chat_is_written_as_said_by_name(ran, factory, model):
     assert heard == said[: len(heard)]
 
 
-@pytest.mark.parametrize("model", ["gpt-6-luna", "claude-haiku-5-5"])
+@pytest.mark.parametrize("model", MARKED)
 @pytest.mark.parametrize("factory", GROWING)
 def test_a_mark_stands_where_what_is_shared_ends(ran, factory, model):
     run = ran(factory, model, "tail")
@@ -98,14 +99,14 @@ def test_a_mark_stands_where_what_is_shared_ends(ran, factory, model):
         assert len(wire.shared(body)) - 1 in wire.marked(body)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MARKED)
 def test_no_request_has_more_marks_than_the_provider_takes(ran, model):
     every = [ran(f, model, layout) for f in GROWING for layout in ("tail", "roster")]
 
     assert all(len(wire.marked(body)) <= 4 for run in every for body in run.bodies)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MARKED)
 @pytest.mark.parametrize("factory", GROWING)
 def test_each_agent_keeps_its_own_text_word_for_word(ran, factory, model):
     run = ran(factory, model, "tail")
@@ -117,7 +118,7 @@ def test_each_agent_keeps_its_own_text_word_for_word(ran, factory, model):
             assert (written in text) == (written in own)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MARKED)
 @pytest.mark.parametrize("factory", GROWING)
 def test_nothing_that_a_plain_request_says_is_lost(ran, factory, model):
     plain, wrapped = ran(factory, model), ran(factory, model, "tail")
@@ -139,7 +140,7 @@ def _said(body):
     return [line for line in lines if not line.startswith(AUTOGENS_OWN)]
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MARKED)
 @pytest.mark.parametrize("factory", SELECTING)
 def test_the_choice_of_a_speaker_reads_the_chat_and_may_call_no_tool(ran, factory, model):
     run = ran(factory, model, "tail")
@@ -151,7 +152,7 @@ def test_the_choice_of_a_speaker_reads_the_chat_and_may_call_no_tool(ran, factor
         assert_no_tool_may_be_called(body)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MARKED)
 @pytest.mark.parametrize("factory", SUMMING)
 def test_a_summary_reads_the_chat_and_may_call_no_tool(ran, factory, model):
     run = ran(factory, model, "tail")
@@ -171,7 +172,7 @@ def assert_no_tool_may_be_called(body):
         assert "You have no tools in this conversation." in wire.own_text(body)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MARKED)
 def test_an_agent_is_told_which_of_all_tools_it_may_call(ran, model):
     run = ran(programs.every_tool, model, "tail")
 

@@ -3,7 +3,8 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from typing import Any, Final
 
 from agentcache.blocks import Block
@@ -17,16 +18,22 @@ __all__ = ["Lookout", "Seen"]
 
 _log = logging.getLogger("agentcache")
 _AGENTS: Final = 256
-_EACH: Final = 4
+_EACH: Final = 16
+_ALIKE: Final = 0.6
+_LOOK: Final = 600
+"""Characters of two system texts that tell whether one is an edit of the other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A call as it was seen: whose it is, what it sent, what it used, and when, in seconds.
 
-    `number` is that of the call in its ledger, `headers` went with it.
+    `number` is that of the call in its ledger, `headers` went with it. `wire` and `rule` are those
+    of its endpoint.
     """
 
+    wire: Dialect
+    rule: Rule
     agent: str
     request: Mapping[str, Any]
     headers: Mapping[str, str]
@@ -44,9 +51,8 @@ class Lookout:
     first call, with any other's: then only misses that usage shows are told.
     """
 
-    def __init__(self, wire: Dialect, rule: Rule) -> None:
+    def __init__(self) -> None:
         """Have seen nothing yet."""
-        self._wire, self._rule = wire, rule
         self._seen: dict[str, list[Seen]] = {}
         self._lock = threading.Lock()
 
@@ -70,26 +76,21 @@ class Lookout:
         return found, kin
 
     def _look(self, seen: Seen, *, forked: bool) -> tuple[CacheBreak | None, int | None]:
-        blocks = self._wire.hashed(seen.request)
-        keys = tuple(_keys(blocks))
-        now = Seen(
-            seen.agent,
-            seen.request,
-            seen.headers,
-            seen.usage,
-            seen.started_s,
-            seen.ended_s,
-            seen.number,
-            keys,
-        )
+        keys = tuple(_keys(seen.wire.hashed(seen.request)))
+        now = replace(seen, keys=keys)
         with self._lock:
             mine = list(self._seen.get(seen.agent, ()))
-            others = [] if mine else [s for each in self._seen.values() for s in each[-1:]]
+            every = [s for each in self._seen.values() for s in each[-1:]]
+            others = [s for s in every if not mine and s.rule.id == now.rule.id]
             self._keep(now)
-        kin = max(mine or others, key=lambda s: (_common(s.keys, keys), s.ended_s), default=None)
+        kin = max(mine or others, key=lambda s: _nearness(s, keys), default=None)
         if kin is None:
             return None, None
         found = self._compare(kin, now)
+        if found is not None and _is_unrelated(kin, now, found):
+            found = None
+        if found is not None and forked and _read_enough(kin, now, found):
+            found = None
         if not mine and found is not None and (not forked or found.source == "bytes"):
             found = None
         if found is not None and not mine:
@@ -99,11 +100,11 @@ class Lookout:
     def _compare(self, kin: Seen, now: Seen) -> CacheBreak | None:
         both = tuple({**s.request, "extra_headers": dict(s.headers)} for s in (kin, now))
         return compare(
-            self._wire,
-            self._rule,
+            now.wire,
+            now.rule,
             (both[0], both[1]),
             (kin.usage, now.usage),
-            idle_s=max(0.0, now.started_s - kin.ended_s),
+            idle_s=0.0 if now.started_s < kin.ended_s else max(1.0, now.started_s - kin.ended_s),
             agent=now.agent,
         )
 
@@ -116,6 +117,36 @@ class Lookout:
 
 def _keys(blocks: tuple[Block, ...]) -> list[bytes]:
     return [block.identity for block in blocks if block.section != "params"]
+
+
+def _is_unrelated(kin: Seen, now: Seen, found: CacheBreak) -> bool:
+    """Whether these are two kinds of calls that one agent makes: they never had a prefix in common.
+
+    Told by their system texts, which frameworks change as a whole for calls on the side.
+    """
+    if found.source != "bytes" or found.section not in ("tools", "system", "messages", "params"):
+        return False
+    one, other = ("\n\n".join(s.wire.split(s.request).system) for s in (kin, now))
+    if one == other:
+        return False
+    return SequenceMatcher(None, one[:_LOOK], other[:_LOOK], autojunk=False).ratio() < _ALIKE
+
+
+def _read_enough(kin: Seen, now: Seen, found: CacheBreak) -> bool:
+    """Whether a fork that differs in its messages still read what its agent had read before.
+
+    Its own text moves behind what was said since, by design.
+    """
+    if found.source != "bytes" or found.section != "messages":
+        return False
+    known = (kin.usage.cached_tokens or 0) + (kin.usage.cache_write_tokens or 0)
+    return now.usage.cached_tokens is None or now.usage.cached_tokens >= known // 2
+
+
+def _nearness(seen: Seen, keys: tuple[bytes, ...]) -> tuple[bool, int, float]:
+    """What a call goes on from comes first, then what it shares most with, then the latest."""
+    common = _common(seen.keys, keys)
+    return common == len(seen.keys), common, seen.ended_s
 
 
 def _common(one: tuple[bytes, ...], other: tuple[bytes, ...]) -> int:

@@ -13,7 +13,7 @@ __all__ = ["in_time", "tokens_of"]
 _READ: Final = 0.8
 """Share of the expected tokens that counts as a hit; estimates are that far off."""
 _SURE: Final = 0.8
-_TOGETHER_S: Final = 15.0
+_TOGETHER_S: Final = 0.5
 _LONG: Final = 60_000
 _PER_TOKEN: Final = 4.4
 """Characters of a token in long texts, where a closer look would take too long."""

@@ -39,7 +39,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "time": ("ttl_expired", "concurrent_cold"),
     "usage": ("below_minimum", "rate_overflow", "usage_unreported", "evicted"),
 }
-"""Every kind, by the section that it is found in; the text kinds occur in system, messages, tools."""
+"""Every kind, by section; text kinds occur in system, messages and tools."""
 
 SECTIONS: Final = ("params", "tools", "system", "messages", "marks", "headers", "usage", "time")
 RELATIONS: Final = ("follows", "sibling", "replaces")

@@ -110,6 +110,28 @@ and glass by letter (0.4 a year), a second warehouse in Lyon that shortens deliv
 1.5 days (2.8 once, 1.9 a year), and an app that remembers the customer's rooms (0.9 once, 0.5 a
 year). The head of the web shop expects one to two points fewer returns from the first two.
 
+## Earlier work
+Two studies exist. The first (2022, by the company itself) compared three cities by the density of
+existing customers and came to Hamburg, Munich and Vienna; it counted customers but not what they
+spend, and it knew nothing of rents. The second (2024, by a consultancy) built a model of one shop
+of 250 square metres in Hamburg: revenue of 1.35 million EUR in the third year, staff 0.41, rent
+0.22, other costs 0.18, goods 0.72, a loss of 0.18 that turns into a profit only if web sales nearby
+rise by 15 per cent and the rate of returns falls by three points there. The consultancy did not say
+how it came to the 15 per cent. Nobody has looked at smaller rooms: showrooms of 80 square metres
+without stock, by appointment, as two Danish makers run them with three employees each.
+
+The company's bank lends up to 12 million EUR at 5.4 per cent if equity stays above 30 per cent of
+the balance sheet; it is 38 per cent today. The founder's family holds 61 per cent of the shares and
+does not want new partners. Bonuses of the management depend on the operating margin, which every
+plan with shops lowers for at least two years; the supervisory board knows this and wants it named.
+
+## Open questions
+How many of the customers who would visit a shop live within 30 minutes of the six cities? What do
+returns cost in full, with freight, inspection, repacking and what can only be sold as used? How
+much of the rise that Nordlys reports is a shift from its own catalogue? What happens to the brand
+if a shop closes again? Which of the four projects of the web shop depend on one another, and which
+of them could be tried for less than 100,000 EUR before the decision?
+
 ## Rules for the work
 Every number needs a source or the word "assumed". Estimates come with a range. Calculate in EUR of
 2026, before tax, over seven years, at 9 per cent. Say what you do not know. Write for people who
@@ -120,7 +142,7 @@ Notes of the kick-off. The finance director doubts the consultants' 14 to 20 mon
 case to hold at 30. The head of sales wants Hamburg and Munich, the founder wants Copenhagen. The
 works council asks what happens to the warehouse jobs if parcels are picked up in shops. Nobody
 wants franchises. Pop-up shops were tried in 2023: two of four paid for themselves, the weather was
-exceptional. The landlord of the Leipzig warehouse has offered ten more years at plus 12 per cent."""
+exceptional. The landlord of the Leipzig warehouse has offered ten more years at plus 12 %."""
 
 PERSONA_RESEARCHER = """\
 You are Market Researcher. You have spent fifteen years in retail analysis and you are known for

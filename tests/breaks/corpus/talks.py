@@ -56,18 +56,26 @@ FIND = Call(
 
 DESK_TALK: tuple[Entry, ...] = (
     (
-        "Hello, I ordered two desk lamps (order 48-20713) and the glass shade of one of them is "
-        "cracked. The lamp itself works. I would rather not send the whole thing back.",
+        (
+            "Hello, I ordered two desk lamps (order 48-20713) and the glass shade of one of "
+            "them is cracked. The lamp itself works. I would rather not send the whole thing "
+            "back."
+        ),
     ),
     Thought("rs_68f1a0", "Look the order up before answering.", "EqoBCkgIBxABGAIiQL8r"),
     [LOOKUP],
-    "I am sorry about the cracked shade, Ms Lindqvist. I can send you a new shade (part 3120) free "
-    "of charge, or refund 12.50 EUR and you keep the lamp as it is. Which do you prefer?",
+    (
+        "I am sorry about the cracked shade, Ms Lindqvist. I can send you a new shade (part "
+        "3120) free of charge, or refund 12.50 EUR and you keep the lamp as it is. Which do "
+        "you prefer?"
+    ),
     ("The refund, please. The crack is small and nobody will see it behind the monitor.",),
     Thought("rs_68f1b7", "She agreed. Refund and close the return.", "EqoBCkgIBxABGAIiQM2x"),
     [RETURN, PART],
-    "Done: 12.50 EUR go back to your card and arrive within seven working days. Please keep the "
-    "lamp; nothing has to be returned.",
+    (
+        "Done: 12.50 EUR go back to your card and arrive within seven working days. Please "
+        "keep the lamp; nothing has to be returned."
+    ),
     ("Thank you. One more thing: which shelf did I order in spring? I need a second one.",),
     [FIND],
     "It was the wall shelf Lund, order 48-18840. It is in stock. Shall I send you the link?",
@@ -84,29 +92,40 @@ _STEPS: tuple[tuple[str, str, str], ...] = (
     (
         "read_file",
         '{"path":"src/ledgerline/periods.py","start":30,"lines":60}',
-        "41\tdef close_period(books: Books, month: Month) -> Period:\n42\t    period = "
-        "books.period(month)\n43\t    if period.closed:\n44\t        raise ClosedError(month)\n45\t"
-        "    return books.replace(period, closed=True)",
+        (
+            "41\tdef close_period(books: Books, month: Month) -> Period:\n42\t    period = "
+            "books.period(month)\n43\t    if period.closed:\n44\t        raise "
+            "ClosedError(month)\n45\t    return books.replace(period, closed=True)"
+        ),
     ),
     (
         "grep",
         '{"pattern":"ClosedError"}',
-        "src/ledgerline/errors.py:18:class ClosedError(LedgerError):\nsrc/ledgerline/posting.py:77:"
-        "        raise ClosedError(entry.month)\ntests/test_periods.py:25:    with pytest.raises("
-        "ClosedError):",
+        (
+            "src/ledgerline/errors.py:18:class "
+            "ClosedError(LedgerError):\nsrc/ledgerline/posting.py:77:        raise "
+            "ClosedError(entry.month)\ntests/test_periods.py:25:    with "
+            "pytest.raises(ClosedError):"
+        ),
     ),
     (
         "read_file",
         '{"path":"src/ledgerline/posting.py","start":60,"lines":40}',
-        "72\tdef post(books: Books, entry: Entry) -> Books:\n73\t    if entry.posted:\n74\t        "
-        "raise PostedError(entry.id)\n75\t    period = books.period(entry.month)\n76\t    if "
-        "period.closed:\n77\t        raise ClosedError(entry.month)",
+        (
+            "72\tdef post(books: Books, entry: Entry) -> Books:\n73\t    if "
+            "entry.posted:\n74\t        raise PostedError(entry.id)\n75\t    period = "
+            "books.period(entry.month)\n76\t    if period.closed:\n77\t        raise "
+            "ClosedError(entry.month)"
+        ),
     ),
     (
         "read_file",
         '{"path":"tests/test_periods.py"}',
-        "20\tdef test_a_closed_period_takes_no_entries(books):\n21\t    books = close(books, NOV)\n"
-        "25\t    with pytest.raises(ClosedError):\n26\t        post(books, make_entry(month=NOV))",
+        (
+            "20\tdef test_a_closed_period_takes_no_entries(books):\n21\t    books = "
+            "close(books, NOV)\n25\t    with pytest.raises(ClosedError):\n26\t        "
+            "post(books, make_entry(month=NOV))"
+        ),
     ),
     (
         "run_tests",
@@ -115,39 +134,54 @@ _STEPS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "edit_file",
-        '{"path":"tests/test_periods.py","old":"NOV = Month(2026, 11)","new":"NOV = Month(2026, 11)'
-        '\\nDEC = NOV.next()"}',
+        (
+            '{"path":"tests/test_periods.py","old":"NOV = Month(2026, 11)","new":"NOV = '
+            'Month(2026, 11)\\nDEC = NOV.next()"}'
+        ),
         "1 replacement in tests/test_periods.py",
     ),
     (
         "run_tests",
         '{"target":"tests/test_periods.py"}',
-        "FAILED tests/test_periods.py::test_closing_december_closes_november - LedgerError: period "
-        "2026-11 is open\n1 failed, 6 passed in 0.47s",
+        (
+            "FAILED tests/test_periods.py::test_closing_december_closes_november - "
+            "LedgerError: period 2026-11 is open\n1 failed, 6 passed in 0.47s"
+        ),
     ),
     (
         "grep",
         '{"pattern":"def period","under":"src/ledgerline"}',
-        "src/ledgerline/books.py:102:    def period(self, month: Month) -> Period:\nsrc/ledgerline/"
-        "books.py:110:    def periods_before(self, month: Month) -> tuple[Period, ...]:",
+        (
+            "src/ledgerline/books.py:102:    def period(self, month: Month) -> "
+            "Period:\nsrc/ledgerline/books.py:110:    def periods_before(self, month: Month) "
+            "-> tuple[Period, ...]:"
+        ),
     ),
     (
         "read_file",
         '{"path":"src/ledgerline/books.py","start":95,"lines":40}',
-        "110\t    def periods_before(self, month: Month) -> tuple[Period, ...]:\n111\t        return "
-        "tuple(p for p in self._periods if p.month < month)",
+        (
+            "110\t    def periods_before(self, month: Month) -> tuple[Period, ...]:\n111\t     "
+            "   return tuple(p for p in self._periods if p.month < month)"
+        ),
     ),
     (
         "edit_file",
-        '{"path":"src/ledgerline/periods.py","old":"    return books.replace(period, closed=True)",'
-        '"new":"    open_ = [p for p in books.periods_before(month) if not p.closed]\\n    if open_:'
-        '\\n        raise OrderError(open_[0].month)\\n    return books.replace(period, closed=True)"}',
+        (
+            '{"path":"src/ledgerline/periods.py","old":"    return books.replace(period, '
+            'closed=True)","new":"    open_ = [p for p in books.periods_before(month) if not '
+            "p.closed]\\n    if open_:\\n        raise OrderError(open_[0].month)\\n    return "
+            'books.replace(period, closed=True)"}'
+        ),
         "1 replacement in src/ledgerline/periods.py",
     ),
     (
         "edit_file",
-        '{"path":"src/ledgerline/errors.py","old":"class ClosedError(LedgerError):","new":"class '
-        'OrderError(LedgerError):\\n    pass\\n\\n\\nclass ClosedError(LedgerError):"}',
+        (
+            '{"path":"src/ledgerline/errors.py","old":"class '
+            'ClosedError(LedgerError):","new":"class OrderError(LedgerError):\\n    '
+            'pass\\n\\n\\nclass ClosedError(LedgerError):"}'
+        ),
         "1 replacement in src/ledgerline/errors.py",
     ),
     ("run_tests", '{"target":"tests/test_periods.py"}', "7 passed in 0.44s"),
@@ -162,13 +196,18 @@ _STEPS: tuple[tuple[str, str, str], ...] = (
 
 CODE_TALK: tuple[Entry, ...] = (
     (
-        "A customer closed December while November was still open, and the balance sheet was wrong. "
-        "Closing a month must be refused while an earlier one is open. Please fix it.",
+        (
+            "A customer closed December while November was still open, and the balance sheet "
+            "was wrong. Closing a month must be refused while an earlier one is open. Please "
+            "fix it."
+        ),
     ),
     *([Call(f"call_{n:02d}hTzQ4v", *step)] for n, step in enumerate(_STEPS)),
-    "Closing a month is now refused while an earlier one is open: `close_period` raises `OrderError` "
-    "and names the first open month. I changed periods.py and errors.py and added a test; the whole "
-    "suite passes. The manual says nothing about the order yet.",
+    (
+        "Closing a month is now refused while an earlier one is open: `close_period` raises "
+        "`OrderError` and names the first open month. I changed periods.py and errors.py and "
+        "added a test; the whole suite passes. The manual says nothing about the order yet."
+    ),
     ("Good. Please say so in the manual too, in one sentence.",),
 )
 """Eighteen entries and more: one request, sixteen steps one after the other, a report, a reply."""

@@ -21,8 +21,11 @@ def _takes(required: list[str], **properties: Json) -> Json:
 DESK: tuple[Tool, ...] = (
     (
         "find_orders",
-        "Find the orders of a customer by e-mail address, newest first. Returns number, date and "
-        "the names of the items of each order. Use it only if the customer gave no order number.",
+        (
+            "Find the orders of a customer by e-mail address, newest first. Returns number, "
+            "date and the names of the items of each order. Use it only if the customer gave "
+            "no order number."
+        ),
         _takes(
             ["email"],
             email={"type": "string", "format": "email", "description": "Address used in the shop."},
@@ -36,8 +39,10 @@ DESK: tuple[Tool, ...] = (
     ),
     (
         "lookup_order",
-        "Read one order: items with prices and parts, payments, parcels with all scans, the window "
-        "promised for delivery, returns and earlier conversations about it.",
+        (
+            "Read one order: items with prices and parts, payments, parcels with all scans, "
+            "the window promised for delivery, returns and earlier conversations about it."
+        ),
         _takes(
             ["order", "include"],
             order=_ORDER,
@@ -50,8 +55,10 @@ DESK: tuple[Tool, ...] = (
     ),
     (
         "create_return",
-        "Order a return label for some items of an order. The label is sent to the customer by "
-        "e-mail within a minute. Lamps with a built-in light source need `electrical`.",
+        (
+            "Order a return label for some items of an order. The label is sent to the customer by "
+            "e-mail within a minute. Lamps with a built-in light source need `electrical`."
+        ),
         _takes(
             ["order", "items", "reason"],
             order=_ORDER,
@@ -62,8 +69,10 @@ DESK: tuple[Tool, ...] = (
     ),
     (
         "refund",
-        "Refund an amount to the means of payment that was used. At most 150 EUR; larger amounts "
-        "are refused. Ask the customer before you call it.",
+        (
+            "Refund an amount to the means of payment that was used. At most 150 EUR; larger "
+            "amounts are refused. Ask the customer before you call it."
+        ),
         _takes(
             ["order", "amount", "reason"],
             order=_ORDER,
@@ -89,8 +98,10 @@ DESK: tuple[Tool, ...] = (
 CODE: tuple[Tool, ...] = (
     (
         "read_file",
-        "Read a text file of the working tree. Returns numbered lines; long files are cut after "
-        "2,000 lines, read on with `start`.",
+        (
+            "Read a text file of the working tree. Returns numbered lines; long files are cut "
+            "after 2,000 lines, read on with `start`."
+        ),
         _takes(
             ["path"],
             path={"type": "string", "description": "Path from the root of the repository."},
@@ -100,8 +111,10 @@ CODE: tuple[Tool, ...] = (
     ),
     (
         "grep",
-        "Search the working tree with a regular expression. Returns path, line number and line of "
-        "each match, at most 200.",
+        (
+            "Search the working tree with a regular expression. Returns path, line number and "
+            "line of each match, at most 200."
+        ),
         _takes(
             ["pattern"],
             pattern={"type": "string", "description": "Expression in the syntax of Python's re."},
@@ -111,8 +124,10 @@ CODE: tuple[Tool, ...] = (
     ),
     (
         "edit_file",
-        "Replace a text in a file. `old` must occur exactly once; the call fails otherwise and "
-        "changes nothing. An empty `old` creates the file.",
+        (
+            "Replace a text in a file. `old` must occur exactly once; the call fails otherwise and "
+            "changes nothing. An empty `old` creates the file."
+        ),
         _takes(
             ["path", "old", "new"],
             path={"type": "string"},
@@ -122,8 +137,10 @@ CODE: tuple[Tool, ...] = (
     ),
     (
         "run_tests",
-        "Run the test suite or a part of it. Returns the summary and the traceback of the first "
-        "three failures. Takes about a minute without a target.",
+        (
+            "Run the test suite or a part of it. Returns the summary and the traceback of the "
+            "first three failures. Takes about a minute without a target."
+        ),
         _takes(
             [],
             target={"type": "string", "description": "A file, a folder or a test's id."},
