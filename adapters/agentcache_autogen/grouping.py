@@ -11,10 +11,10 @@ from agentcache.differences import in_params
 from agentcache.errors import AgentcacheWarning, OptionError
 from agentcache.parent import CacheDomain, freeze, union_tools
 from agentcache.rules import Rule
+from agentcache.sdk.turns import Company, Stand
 from agentcache.sessions import Session
 from agentcache.worth import Agent
 from agentcache.wrapping import DEFAULT_SYSTEM
-from agentcache_autogen.turns import Company, Stand
 
 __all__ = ["CHAT_SYSTEM", "Member", "seated", "warn"]
 

@@ -41,9 +41,8 @@ async def test_messages_hold_what_was_read_from_the_cache(ran, model, stream):
 
 
 @models
-@ways
-async def test_the_usage_of_a_program_left_as_it_is_is_said_too(ran, model, stream):
-    run = await ran(programs.round_robin, model, "as_is", task=play.BRIEF, stream=stream)
+async def test_the_usage_of_a_program_left_as_it_is_is_said_too(ran, model):
+    run = await ran(programs.round_robin, model, "as_is", task=play.BRIEF)
 
     assert [usage.cached_tokens for usage in used(run.result)] == [r.cached_tokens for r in run.log]
 

@@ -5,7 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from . import programs, wire
+import agentcache
+
+from . import measure, programs, wire
+from .measure import MODELS
 
 GROWING = (
     programs.round_robin,
@@ -186,3 +189,14 @@ def test_an_agent_is_told_which_of_all_tools_it_may_call(ran, model):
                 assert [tool["function"]["name"] for tool in allowed["tools"]] == [own]
             else:
                 assert f"You may call only these tools: `{own}`." in wire.own_text(body)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("layout", ["tail", "roster"])
+def test_a_chat_that_only_grows_warns_of_no_broken_cache(stage, recwarn, model, layout):
+    def prepare(program):
+        agentcache.wrap(program.root, layout=layout)
+
+    measure.run(programs.auto_tools_summary, model, prepare, stage=stage, task=programs.BRIEF)
+
+    assert not [w for w in recwarn if issubclass(w.category, agentcache.AgentcacheWarning)]

@@ -117,6 +117,7 @@ def test_where_only_marks_are_read_as_much_is_read_as_where_every_prefix_is(ran,
     assert marks >= prefixes - 0.01
 
 
+@pytest.mark.filterwarnings("ignore::agentcache.AgentcacheWarning")
 @pytest.mark.parametrize("layout", ["tail", "roster"])
 @pytest.mark.parametrize("model", BREAKPOINTS)
 def test_without_marks_nothing_is_read_where_only_marks_are(stage, mocker, model, layout):

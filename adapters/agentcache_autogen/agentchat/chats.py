@@ -22,8 +22,8 @@ from agentcache.blocks import dumps
 from agentcache.dialects import Dialect, Json
 from agentcache.dialects.base import is_json, is_list, role_of
 from agentcache.dialects.openai_chat import texts_of
+from agentcache.sdk.turns import Hears
 from agentcache.transcripts import Line, Transcript, merged, said
-from agentcache_autogen.turns import Hears
 
 __all__ = ["agent_hears", "manager_of", "selector_hears", "thread_of"]
 

@@ -11,11 +11,11 @@ from typing import Any, cast
 
 from autogen_core.models import ChatCompletionClient, CreateResult, RequestUsage
 
+from agentcache.sdk.lines import async_line
+from agentcache.sdk.turns import Hears, Stand, Turn, during, turn_now
 from agentcache.transcripts import unnamed
 from agentcache.usage import Usage
 from agentcache_autogen.agentchat.wires import Wire
-from agentcache_autogen.lines import async_line
-from agentcache_autogen.turns import Hears, Stand, Turn, during, turn_now
 
 __all__ = ["CachedUsage", "Seat", "forked_copy", "seat_of"]
 

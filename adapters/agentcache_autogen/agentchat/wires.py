@@ -23,7 +23,7 @@ from agentcache.dialects import Json
 from agentcache.dialects.base import is_json
 from agentcache.parent import CacheDomain
 from agentcache.rules import TEXT_ONLY, Rule, match_route
-from agentcache_autogen.turns import Leg, Turn
+from agentcache.sdk.turns import Leg, Turn
 
 __all__ = ["Wire", "wire_of"]
 

@@ -7,6 +7,7 @@ from autogen_core.models import ChatCompletionClient
 
 from agentcache.attach import Attachment, Options
 from agentcache.errors import NothingToForkError, OptionError
+from agentcache.sdk.turns import Hears
 from agentcache_autogen.agentchat.chats import (
     agent_hears,
     manager_of,
@@ -17,7 +18,6 @@ from agentcache_autogen.agentchat.clients import Seat, forked_copy, seat_of
 from agentcache_autogen.agentchat.places import Place, find
 from agentcache_autogen.agentchat.wires import Wire, wire_of
 from agentcache_autogen.grouping import Member, seated
-from agentcache_autogen.turns import Hears
 
 __all__ = ["attachments", "unwrap", "wrap"]
 

@@ -8,8 +8,8 @@ from agentcache.attach import CHAT_LAYOUTS, Options
 from agentcache.blocks import dumps
 from agentcache.dialects import Dialect, Json
 from agentcache.dialects.base import is_json, is_list, role_of
+from agentcache.sdk.turns import Hears
 from agentcache.transcripts import Line, Transcript, merged, said
-from agentcache_autogen.turns import Hears
 
 __all__ = ["hears_chat"]
 

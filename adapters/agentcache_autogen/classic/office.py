@@ -8,12 +8,12 @@ from autogen import ConversableAgent, GroupChat, GroupChatManager
 
 from agentcache.attach import Attachment
 from agentcache.dialects.base import is_json
+from agentcache.sdk.turns import Hears, Stand, Turn, during
 from agentcache.transcripts import unnamed
 from agentcache_autogen.classic.chats import hears_chat
 from agentcache_autogen.classic.places import Cast, chats_of, transforms
 from agentcache_autogen.classic.wires import connect, disconnect, wire_of
 from agentcache_autogen.grouping import Member, seated
-from agentcache_autogen.turns import Hears, Stand, Turn, during
 
 __all__ = ["Office", "office_of"]
 

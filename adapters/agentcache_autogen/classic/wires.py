@@ -14,7 +14,7 @@ from agentcache.dialects import Json
 from agentcache.dialects.base import is_json
 from agentcache.parent import CacheDomain
 from agentcache.rules import Rule, match_route
-from agentcache_autogen.lines import line, plain_client
+from agentcache.sdk.lines import line, plain_client
 
 __all__ = ["Wire", "connect", "disconnect", "wire_of"]
 

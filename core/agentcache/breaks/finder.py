@@ -8,7 +8,7 @@ from agentcache.blocks import Block, dumps
 from agentcache.breaks.found import Found, of_leaf, short
 from agentcache.breaks.leaves import Leaf, first_leaf
 from agentcache.breaks.marks import in_marks
-from agentcache.breaks.talk import in_messages, messages_of
+from agentcache.breaks.talk import in_messages, is_another, messages_of
 from agentcache.breaks.timing import in_time, tokens_of
 from agentcache.breaks.tools import in_tools
 from agentcache.breaks.values import CacheBreak
@@ -217,19 +217,12 @@ def _in_system(wire: Dialect, before: Mapping[str, Any], after: Mapping[str, Any
         if leaf is not None:
             whole = isinstance(after.get(key), str)
             found = of_leaf(leaf, "system", key if whole else f"{key}[{n}]", "text_edit")
-            return replace(found, relation="replaces") if _replaced(a, b) else found
+            return replace(found, relation="replaces") if is_another(dumps(a), dumps(b)) else found
     if len(one) == len(other):
         return None
     n = min(len(one), len(other))
     sides = (short(_bare(one[n:])), short(_bare(other[n:])))
     return Found("text_edit", "system", f"{key}[{n}]", None, *sides)
-
-
-def _replaced(one: Any, other: Any) -> bool:
-    """Whether nothing of a text is left: another agent's."""
-    a, b = dumps(one), dumps(other)
-    start = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), 0)
-    return start < min(len(a), len(b)) // 4
 
 
 def _bare(rest: list[Any]) -> Any:

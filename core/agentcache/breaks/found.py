@@ -41,6 +41,8 @@ def of_leaf(
     if leaf.nature == "order":
         sides = (short(list(leaf.before)), short(list(leaf.after)))
         return Found("key_order", section, where, None, *sides)
+    if leaf.nature == "shuffled":
+        return Found("order", section, where, None, short(leaf.before), short(leaf.after))
     if isinstance(leaf.before, str) and isinstance(leaf.after, str):
         change = change_of(leaf.before, leaf.after, text_as or otherwise)
         if change is not None:

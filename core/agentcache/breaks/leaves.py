@@ -13,17 +13,21 @@ __all__ = ["Leaf", "first_leaf", "same_but_order"]
 class Leaf:
     """Where two values first differ: the `path` to it, and what stands there in each.
 
-    `nature`: a `value` changed, keys were `added` or `removed`, or only their `order` changed.
+    `nature`: a `value` changed, something was `added` or `removed`, only the `order` of keys
+    changed, or a list was `shuffled`.
     """
 
     path: str
     before: Any
     after: Any
-    nature: Literal["value", "added", "removed", "order"]
+    nature: Literal["value", "added", "removed", "order", "shuffled"]
 
 
 def first_leaf(before: Any, after: Any, path: str = "") -> Leaf | None:
-    """The first difference; None if both are sent as the same bytes."""
+    """The first difference; None if both are sent as the same bytes.
+
+    What came or went is placed in the object or list that it came into.
+    """
     if dumps(before) == dumps(after):
         return None
     if is_json(before) and is_json(after):
@@ -35,7 +39,7 @@ def first_leaf(before: Any, after: Any, path: str = "") -> Leaf | None:
 
 def same_but_order(before: Any, after: Any) -> bool:
     """Whether two values differ in the order of keys alone."""
-    return bool(_sorted(before) == _sorted(after))
+    return dumps(_sorted(before)) == dumps(_sorted(after))
 
 
 def _sorted(value: Any) -> Any:
@@ -45,12 +49,16 @@ def _sorted(value: Any) -> Any:
 
 
 def _in_objects(before: dict[str, Any], after: dict[str, Any], path: str) -> Leaf | None:
+    if set(before) == set(after) and list(before) != list(after):
+        moved = [k for k in before if dumps(before[k]) != dumps(after[k])]
+        if all(same_but_order(before[k], after[k]) for k in moved):
+            return Leaf(path, before, after, "order")
     for key in [*before, *(k for k in after if k not in before)]:
         here = f"{path}.{key}" if path else str(key)
         if key not in after:
-            return Leaf(here, before[key], None, "removed")
+            return Leaf(path, before[key], None, "removed")
         if key not in before:
-            return Leaf(here, None, after[key], "added")
+            return Leaf(path, None, after[key], "added")
         found = first_leaf(before[key], after[key], here)
         if found is not None:
             return found
@@ -58,11 +66,14 @@ def _in_objects(before: dict[str, Any], after: dict[str, Any], path: str) -> Lea
 
 
 def _in_lists(before: list[Any], after: list[Any], path: str) -> Leaf | None:
+    texts, others = [dumps(v) for v in before], [dumps(v) for v in after]
+    if sorted(texts) == sorted(others):
+        return Leaf(path, before, after, "shuffled")
     for n, (one, other) in enumerate(zip(before, after, strict=False)):
         found = first_leaf(one, other, f"{path}[{n}]")
         if found is not None:
-            return found
-    here = f"{path}[{min(len(before), len(after))}]"
+            short = len(before) != len(after)
+            return Leaf(path, before, after, "value") if short else found
     if len(before) < len(after):
-        return Leaf(here, None, after[len(before)], "added")
-    return Leaf(here, before[len(after)], None, "removed")
+        return Leaf(path, None, after[len(before)], "added")
+    return Leaf(path, before[len(after)], None, "removed")

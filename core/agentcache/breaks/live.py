@@ -4,11 +4,11 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from typing import Any, Final
 
 from agentcache.blocks import Block
 from agentcache.breaks.finder import compare
+from agentcache.breaks.talk import is_another
 from agentcache.breaks.values import CacheBreak
 from agentcache.dialects import Dialect
 from agentcache.rules import Rule
@@ -19,9 +19,6 @@ __all__ = ["Lookout", "Seen"]
 _log = logging.getLogger("agentcache")
 _AGENTS: Final = 256
 _EACH: Final = 16
-_ALIKE: Final = 0.6
-_LOOK: Final = 600
-"""Characters of two system texts that tell whether one is an edit of the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +124,7 @@ def _is_unrelated(kin: Seen, now: Seen, found: CacheBreak) -> bool:
     if found.source != "bytes" or found.section not in ("tools", "system", "messages", "params"):
         return False
     one, other = ("\n\n".join(s.wire.split(s.request).system) for s in (kin, now))
-    if one == other:
-        return False
-    return SequenceMatcher(None, one[:_LOOK], other[:_LOOK], autojunk=False).ratio() < _ALIKE
+    return one != other and is_another(one, other)
 
 
 def _read_enough(kin: Seen, now: Seen, found: CacheBreak) -> bool:

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import SequenceMatcher
 from typing import Any, Final
 
 from agentcache.blocks import Block, dumps
@@ -14,7 +15,7 @@ from agentcache.dialects import Dialect
 from agentcache.dialects.base import is_json, is_list, role_of, strip_marks
 from agentcache.dialects.openai_chat import texts_of
 
-__all__ = ["Message", "in_messages", "messages_of"]
+__all__ = ["Message", "in_messages", "is_another", "messages_of"]
 
 _SYSTEM: Final = ("system", "developer")
 _RESULTS: Final = ("tool", "function", "function_call_output", "custom_tool_call_output")
@@ -28,6 +29,8 @@ _GONE: Final = re.compile(
 _NEAR: Final = 0.6
 _AGENT: Final = re.compile(r'<agent name="([^"]*)">')
 _HEAD: Final = 400
+_LOOK: Final = 600
+"""Characters of two system texts that tell whether one is an edit of the other."""
 
 
 class Message:
@@ -106,12 +109,19 @@ def _in_system(
     one, other = before[at], after[at]
     lead = all(m.is_system for m in before[:at])
     if one.is_system and other.is_system:
-        return _first(key, one, other, "text_edit", section="system" if lead else "messages")
+        found = _first(key, one, other, "text_edit", section="system" if lead else "messages")
+        new = found is not None and lead and is_another(_text(one.body), _text(other.body))
+        return replace(found, relation="replaces") if found is not None and new else found
     moved = _moved(key, before, after, at)
     if moved is not None:
         return moved
     kind: Kind = "message_inserted" if other.is_system else "message_dropped"
     return Found(kind, "messages", f"{key}[{at}]", None, short(one.body), short(other.body))
+
+
+def is_another(one: str, other: str) -> bool:
+    """Whether a system text is not an edit of the other one, but another agent's."""
+    return SequenceMatcher(None, one[:_LOOK], other[:_LOOK], autojunk=False).ratio() < _NEAR
 
 
 def _ids_anew(key: str, one: Sequence[Message], other: Sequence[Message]) -> Found | None:

@@ -63,7 +63,7 @@ def _cold(before: Usage | None, after: Usage, idle_s: float | None) -> Found | N
     if idle_s is None or idle_s > _TOGETHER_S or before is None:
         return None
     both_miss = not before.cached_tokens and not after.cached_tokens
-    return Found("concurrent_cold", "time", "") if both_miss else None
+    return Found("concurrent_cold", "time", "", relation="sibling") if both_miss else None
 
 
 def _readable(rule: Rule, tokens: int) -> float:

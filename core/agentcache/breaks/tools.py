@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from agentcache.blocks import dumps
 from agentcache.breaks.found import Found, of_leaf, short
 from agentcache.breaks.leaves import first_leaf, same_but_order
+from agentcache.breaks.values import Kind
 from agentcache.dialects import Dialect
 from agentcache.dialects.base import is_json, strip_marks
 
@@ -21,12 +23,16 @@ def in_tools(wire: Dialect, before: Sequence[Any], after: Sequence[Any]) -> Foun
     if at is None:
         return None
     names, others = [_name(wire, t) for t in one], [_name(wire, t) for t in other]
-    if sorted(names) == sorted(others) and names != others:
+    if at < min(len(one), len(other)) and names[at] == others[at]:
+        return _in_one(at, one[at], other[at])
+    if not other:
+        return Found("tool_removed", "tools", "tools", None, ", ".join(names), "")
+    if not one:
+        return Found("tool_added", "tools", "tools", None, "", ", ".join(others))
+    if sorted(names) == sorted(others):
         return Found(
             "order", "tools", f"tools[{at}]", None, ", ".join(names[at:]), ", ".join(others[at:])
         )
-    if names == others:
-        return _in_one(at, one[at], other[at])
     return _in_names(at, one, other, names, others)
 
 
@@ -65,16 +71,14 @@ def _alike(one: Any, other: Any, old: str, now: str) -> bool:
 
 def _in_one(at: int, one: Any, other: Any) -> Found:
     path = f"tools[{at}]"
-    if same_but_order(one, other):
-        return Found("key_order", "tools", path, None, short(one), short(other))
     leaf = first_leaf(one, other)
     if leaf is None or not leaf.path:
-        return Found("tool_schema", "tools", path, None, short(one), short(other))
+        kind: Kind = "key_order" if same_but_order(one, other) else "tool_schema"
+        return Found(kind, "tools", path, None, short(one), short(other))
     top = leaf.path.removeprefix("function.").removeprefix("toolSpec.")
     if top == "description":
         return of_leaf(leaf, "tools", path, "tool_description", text_as="tool_description")
     found = of_leaf(leaf, "tools", path, "tool_schema", text_as="tool_schema")
-    plain = leaf.nature == "value" and not top.endswith("description")
-    if found.kind in ("order", "whitespace", "counter") and plain:
-        return Found("tool_schema", "tools", found.path, found.offset, found.before, found.after)
+    if found.kind == "counter" and not top.endswith(("description", "title", "default")):
+        return replace(found, kind="tool_schema")
     return found

@@ -5,7 +5,7 @@ from contextlib import aclosing, closing
 from functools import partial
 from typing import Any
 
-from agentcache_autogen.turns import Leg, Turn, turn_now
+from agentcache.sdk.turns import Leg, Turn, turn_now
 
 __all__ = ["async_line", "line", "plain_client"]
 
@@ -14,11 +14,11 @@ class _Standing:
     """An object with some of its attributes exchanged; all others are its own."""
 
     def __init__(self, real: Any, **instead: Any) -> None:
-        self._agentcache_real = real
+        self.agentcache_real = real
         self.__dict__.update(instead)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._agentcache_real, name)
+        return getattr(self.agentcache_real, name)
 
 
 def async_line(client: Any) -> Any:
@@ -36,7 +36,7 @@ def line(client: Any, aside: str = "") -> Any:
 
 def plain_client(client: Any) -> Any:
     """The SDK client behind a line; any other client is itself."""
-    return client._agentcache_real if isinstance(client, _Standing) else client
+    return client.agentcache_real if isinstance(client, _Standing) else client
 
 
 def _line(client: Any, forking: Callable[[Any], Any]) -> Any:

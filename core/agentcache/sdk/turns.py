@@ -15,10 +15,10 @@ from agentcache.errors import ForeignToolError
 from agentcache.forks import Fork
 from agentcache.layout import taking_turns
 from agentcache.rewrites import beside, with_headers
+from agentcache.sdk.answers import Tally, foreign_calls, renamed
 from agentcache.transcripts import Transcript
 from agentcache.usage import Usage
 from agentcache.worth import Agent
-from agentcache_autogen.answers import Tally, foreign_calls, renamed
 
 __all__ = ["Company", "Leg", "Stand", "Turn", "during", "request_of", "turn_now"]
 
@@ -166,7 +166,7 @@ class Leg:
         self.tally.notice(answer)
 
 
-_turn: ContextVar[Turn | None] = ContextVar("agentcache_autogen_turn", default=None)
+_turn: ContextVar[Turn | None] = ContextVar("agentcache_sdk_turn", default=None)
 
 
 def turn_now() -> Turn | None:
