@@ -86,8 +86,9 @@ ADAPTERS = {
     ),
     "agentchat": Adapter(
         extras="autogen,anthropic,engine,loopback",
-        oldest=("autogen-agentchat==0.6.4", "autogen-ext[anthropic,openai]==0.6.4"),
-        newest=("autogen-agentchat", "autogen-ext[anthropic,openai]"),
+        # AutoGen's Anthropic client passes a parameter that the SDK dropped in 1.0.
+        oldest=("autogen-agentchat==0.6.4", "autogen-ext[anthropic,openai]==0.6.4", "anthropic<1"),
+        newest=("autogen-agentchat", "autogen-ext[anthropic,openai]", "anthropic<1"),
         # Its clients outlive the event loop of the test that made them, and nobody closes them.
         ignored_warnings=(
             "unclosed:ResourceWarning",
@@ -97,7 +98,7 @@ ADAPTERS = {
     "classic": Adapter(
         extras="anthropic,engine,loopback",
         # ag2 and autogen share their files: the extra, which brings autogen, is for one edge only.
-        oldest=("ag2[anthropic,openai]==0.9.10",),
+        oldest=("ag2[anthropic,openai]==0.9.10", "anthropic<1"),
         newest_extras="autogen-classic",
         newest=("autogen[anthropic,openai]==0.14.1",),
         # ag2 0.9 leaves its clients, and the folders of its code executors, to the collector.

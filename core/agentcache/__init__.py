@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agentcache.rules import Rule, rule_for
     from agentcache.sessions import Session
     from agentcache.usage import Usage
-    from agentcache.wrapping import report, session, unwrap, wrap, wrapped
+    from agentcache.wrapping import observe, report, session, unwrap, wrap, wrapped
 
 __all__ = [
     "AgentcacheError",
@@ -41,6 +41,7 @@ __all__ = [
     "Usage",
     "find_break",
     "freeze",
+    "observe",
     "report",
     "rule_for",
     "session",
@@ -66,6 +67,7 @@ _HOME = {
     "Usage": "usage",
     "find_break": "breaks",
     "freeze": "parent",
+    "observe": "wrapping",
     "report": "wrapping",
     "rule_for": "rules",
     "session": "wrapping",

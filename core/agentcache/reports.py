@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from agentcache.breaks import CacheBreak
 from agentcache.ledger import Ledger
 from agentcache.pricing import price_of
 from agentcache.readings import Reading, read_calls
@@ -80,6 +81,7 @@ class Report(_Value):
     passed_through: tuple[PassedThrough, ...]
     errors: int
     notes: tuple[str, ...]
+    breaks: tuple[CacheBreak, ...] = ()
 
     def __rich__(self) -> RenderableType:
         """Render as a table, with what passed through below it."""
@@ -111,7 +113,18 @@ class Report(_Value):
             lines.append(f"Not forked ({', '.join(who)}). {reason}")
         if self.errors:
             lines.append(f"{self.errors} call(s) failed and are not counted.")
-        return [*lines, *self.notes]
+        return [*lines, *self._broken(), *self.notes]
+
+    def _broken(self) -> list[str]:
+        """The breaks, one line for each cause; the first of many tells the place."""
+        causes: dict[tuple[str, str, str], list[CacheBreak]] = {}
+        for found in self.breaks:
+            causes.setdefault((found.agent, found.kind, found.section), []).append(found)
+        lines: list[str] = []
+        for every in causes.values():
+            more = f" ({len(every)} times)" if len(every) > 1 else ""
+            lines.append(f"Broken{more}: {every[0]}")
+        return lines
 
     def show(self) -> None:
         """Print to the terminal."""
@@ -167,6 +180,7 @@ def report_on(ledger: Ledger) -> Report:
         ),
         errors=sum(bool(c.error) for c in calls),
         notes=ledger.notes,
+        breaks=ledger.breaks,
     )
 
 

@@ -26,7 +26,7 @@ from agentcache.sessions import Session
 if TYPE_CHECKING:
     from agentcache.reports import Report
 
-__all__ = ["report", "session", "unwrap", "wrap", "wrapped"]
+__all__ = ["observe", "report", "session", "unwrap", "wrap", "wrapped"]
 
 T = TypeVar("T")
 GROUP = "agentcache.adapters"
@@ -229,6 +229,21 @@ def _check_same(x: object, before: Options, now: Options, *, own_ledger: bool) -
             f"This {type(x).__name__} is wrapped already, with other options than "
             f"{', '.join(f'{name}=' for name in lost)}. Unwrap it first."
         )
+
+
+def observe(
+    x: T,
+    *,
+    provider: str | None = None,
+    ledger: Ledger | str | PathLike[str] | None = None,
+    on_break: Callable[[CacheBreak], object] | Literal["warn"] | None = None,
+) -> T:
+    """Record what a program or a plain SDK client sends, and change nothing of it.
+
+    Takes what `wrap` takes, and clients of `openai` and `anthropic`. `report` and `unwrap` work as
+    after `wrap`. Raises as `wrap` does.
+    """
+    return wrap(x, layout="as_is", provider=provider, ledger=ledger, on_break=on_break)
 
 
 def unwrap(x: T) -> T:

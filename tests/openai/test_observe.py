@@ -1,0 +1,151 @@
+"""Plain SDK clients under observation: the same bytes on the wire, and what they cost."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("openai")
+pytest.importorskip("anthropic")
+
+import anthropic
+import openai
+
+import agentcache
+from agentcache import Ledger, loopback
+
+LONG = "You are the clerk. " + "Mind the rules of the house. " * 400
+CALLS = ("chat", "chat stream", "responses", "responses stream", "messages", "messages stream")
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[loopback.Loopback]:
+    with loopback.serve() as made:
+        yield made
+
+
+def client_of(provider: loopback.Loopback, call: str, *, is_async: bool) -> Any:
+    provider.reset()
+    if call.startswith("messages"):
+        made = anthropic.AsyncAnthropic if is_async else anthropic.Anthropic
+        return made(base_url=provider.url, api_key="x", max_retries=0)
+    asynchronous = openai.AsyncOpenAI if is_async else openai.OpenAI
+    return asynchronous(base_url=provider.openai_url, api_key="x", max_retries=0)
+
+
+def asked(call: str, system: str) -> tuple[str, dict[str, Any]]:
+    """The method to call, and its arguments."""
+    stream: dict[str, Any] = {"stream": True} if "stream" in call else {}
+    said = [{"role": "user", "content": "Hello."}]
+    if call.startswith("chat"):
+        options = {"stream_options": {"include_usage": True}} if stream else {}
+        messages = [{"role": "system", "content": system}, *said]
+        return "chat.completions", {
+            "model": "gpt-4.1-mini",
+            "messages": messages,
+            **stream,
+            **options,
+        }
+    if call.startswith("responses"):
+        return "responses", {"model": "gpt-6-luna", "instructions": system, "input": said, **stream}
+    common = {"model": "claude-haiku-5-5", "max_tokens": 99, "system": system, "messages": said}
+    return "messages", {**common, **stream}
+
+
+def method(client: Any, path: str) -> Any:
+    for name in path.split("."):
+        client = getattr(client, name)
+    return client.create
+
+
+def run(client: Any, call: str, system: str = LONG) -> None:
+    path, arguments = asked(call, system)
+    answer = method(client, path)(**arguments)
+    if "stream" in call:
+        with answer as stream:
+            assert list(stream)
+
+
+async def arun(client: Any, call: str, system: str = LONG) -> None:
+    path, arguments = asked(call, system)
+    answer = await method(client, path)(**arguments)
+    if "stream" in call:
+        async with answer as stream:
+            assert [piece async for piece in stream]
+
+
+def sent(provider: loopback.Loopback) -> list[bytes]:
+    return [request.raw for request in provider.log if request.api != "other"]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_what_is_sent_stays_the_same_and_is_counted(provider, call) -> None:
+    plain = client_of(provider, call, is_async=False)
+    run(plain, call)
+    before = sent(provider)
+    client = client_of(provider, call, is_async=False)
+    ledger = Ledger()
+    assert agentcache.observe(client, ledger=ledger) is client
+    run(client, call)
+    run(client, call)
+    assert sent(provider)[0] == before[0]
+    counted = [request for request in provider.log if request.api != "other"]
+    assert [c.usage.input_tokens for c in ledger.calls] == [r.input_tokens for r in counted]
+    assert [c.usage.cached_tokens for c in ledger.calls] == [r.cached_tokens for r in counted]
+    assert ledger.source == "emulated"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("call", CALLS)
+async def test_asynchronous_clients_too(provider, call) -> None:
+    client = agentcache.observe(client_of(provider, call, is_async=True))
+    await arun(client, call)
+    await arun(client, call, LONG.replace("clerk", "CLERK"))
+    await client.close()
+    total = agentcache.report(client).total
+    assert total.calls == 2
+    assert total.input_tokens == sum(r.input_tokens or 0 for r in provider.log)
+
+
+def test_a_prompt_with_the_time_in_it_is_named(provider) -> None:
+    found: list[Any] = []
+    client = agentcache.observe(client_of(provider, "chat", is_async=False), on_break=found.append)
+    run(client, "chat", f"{LONG}\nCurrent time: 10:00:01")
+    run(client, "chat", f"{LONG}\nCurrent time: 10:00:07")
+    assert [b.kind for b in found] == ["timestamp"]
+    assert found == list(agentcache.report(client).breaks)
+
+
+def test_unwrap_gives_the_client_its_own_methods_back(provider) -> None:
+    client = client_of(provider, "chat", is_async=False)
+    agentcache.observe(agentcache.observe(client))
+    assert "create" in vars(client.chat.completions)
+    agentcache.unwrap(client)
+    assert "create" not in vars(client.chat.completions)
+
+
+def test_an_error_of_the_provider_is_recorded_and_raised(provider) -> None:
+    client = client_of(provider, "chat", is_async=False)
+    ledger = Ledger()
+    agentcache.observe(client, ledger=ledger)
+    with pytest.raises(openai.BadRequestError):
+        client.chat.completions.create(model="gpt-4.1-mini", messages=[])
+    assert [call.error for call in ledger.calls] == ["BadRequestError"]
+
+
+def test_a_plain_client_is_not_forked(provider) -> None:
+    client = client_of(provider, "chat", is_async=False)
+    with pytest.raises(agentcache.AgentcacheError, match=r"agentcache\.observe\(client\)"):
+        agentcache.wrap(client)
+
+
+def test_the_key_is_kept_nowhere(provider, tmp_path) -> None:
+    path = tmp_path / "run.jsonl"
+    provider.reset()
+    client = openai.OpenAI(base_url=provider.openai_url, api_key="sk-secret", max_retries=0)
+    agentcache.observe(client, ledger=Ledger(path, content=True))
+    run(client, "chat")
+    line = json.loads(path.read_text())
+    assert "sk-secret" not in path.read_text()
+    assert line["request"]["messages"][0]["content"] == LONG
