@@ -133,8 +133,8 @@ def _client(endpoint: Endpoint) -> ChatCompletionClient:
             return _anthropic(options)
         from autogen_ext.models.openai import OpenAIChatCompletionClient  # noqa: PLC0415 - seconds
 
-        usage = {"include_usage": True}
-        return OpenAIChatCompletionClient(**options, stream_options=usage, model_info=_INFO)
+        options["stream_options"] = {"include_usage": True}
+        return OpenAIChatCompletionClient(**options, model_info=_INFO)
     except ImportError as error:
         raise missing(error.name or "autogen_ext") from error
 

@@ -30,7 +30,7 @@ tool_calls: Final = office.tool_calls
 
 reading: Final = office.reading
 engine_note: Final = (
-    "The engine's model is asked who speaks next and cannot tell: AutoGen takes the next in turn."
+    "The engine's model is asked who speaks next and cannot tell: a rota does what it would."
 )
 
 _ROUNDS: Final = 16
@@ -51,9 +51,22 @@ class _Chats(list[GroupChatManager]):
 
     def _ask(self, manager: GroupChatManager, question: str) -> str:
         user: Any = manager.groupchat.agent_by_name(_USER)
-        with IOStream.set_default(_Silence()):
+        silence: Any = _Silence()
+        with IOStream.set_default(silence):
             said = user.initiate_chat(manager, message=f"{self.brief}\n\n{question}", silent=True)
         return str(said.summary)
+
+
+class _InTurn(GroupChat):
+    """A chat whose model is asked who speaks next but cannot tell: it is who has not yet spoken."""
+
+    def select_speaker(self, last_speaker: Any, selector: Any) -> Any:
+        """Ask; keep what the chat knows by itself, that is who runs a tool."""
+        chosen = super().select_speaker(last_speaker, selector)
+        if self.messages[-1].get("tool_calls"):
+            return chosen
+        spoken = {m.get("name") for m in self.messages if not m.get("tool_calls")}
+        return next((a for a in self.agents if a.name not in spoken), chosen)
 
 
 class _Silence:
@@ -73,7 +86,8 @@ class _Silence:
 def build(endpoint: Endpoint, brief: str, *, parallel: bool) -> list[GroupChatManager]:
     """Two chats as their user wrote them: a question each, a model that selects who speaks."""
     config = _config(endpoint)
-    return _Chats([_manager(config) for _ in office.questions], brief, parallel=parallel)
+    managers = [_manager(config, chooses=endpoint.chooses) for _ in office.questions]
+    return _Chats(managers, brief, parallel=parallel)
 
 
 def run(program: object) -> str:
@@ -85,21 +99,18 @@ def run(program: object) -> str:
         return str(chats.talk())
 
 
-def _manager(config: dict[str, Any]) -> GroupChatManager:
+def _manager(config: dict[str, Any], *, chooses: bool) -> GroupChatManager:
     user = ConversableAgent(
         _USER,
         description="Runs the tools that others call. Never asked to speak.",
         llm_config=False,
         human_input_mode="NEVER",
     )
-    agents = [_agent(speaker, config, user) for speaker in office.speakers]
-    chat = GroupChat(
-        [*agents, user],
-        messages=[],
-        max_round=_ROUNDS,
-        speaker_selection_method="auto",
-        max_retries_for_selecting_speaker=0,
-    )
+    agents: list[Any] = [*(_agent(speaker, config, user) for speaker in office.speakers), user]
+    if chooses:
+        chat = GroupChat(agents, [], max_round=_ROUNDS, speaker_selection_method="auto")
+    else:
+        chat = _InTurn(agents, [], max_round=_ROUNDS, max_retries_for_selecting_speaker=0)
     return GroupChatManager(chat, llm_config=config, is_termination_msg=_is_page, silent=True)
 
 
@@ -133,9 +144,9 @@ def _config(endpoint: Endpoint) -> dict[str, Any]:
         "model": endpoint.model,
         "api_key": endpoint.api_key,
         "price": [0, 0],  # it knows no price of newer models, and says so at every call
-        # Until 0.14 it counts the tokens of a stream itself, by tables that it downloads.
-        "stream": hasattr(OpenAIClient, "_add_streaming_usage_to_params"),
     }
+    if hasattr(OpenAIClient, "_add_streaming_usage_to_params"):
+        entry["stream"] = True  # older ones count a stream's tokens by tables that they download
     if endpoint.base_url:
         entry["base_url"] = endpoint.base_url
     if endpoint.max_tokens is not None:

@@ -55,14 +55,15 @@ def attachments(x: object) -> Sequence[Attachment]:
 
 
 def _clients(x: object) -> list[Any]:
-    several = list(x) if isinstance(x, list | tuple) else [x]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    for client in several:  # pyright: ignore[reportUnknownVariableType]
+    given: Any = x
+    several: list[Any] = list(given) if isinstance(x, list | tuple) else [given]
+    for client in several:
         if not any(_at(client, path) is not None for path, _, _ in _RESOURCES):
             raise UnknownObjectError(
                 "agentcache observes clients of openai and anthropic, not "
-                f"{type(client).__qualname__} ({client!r:.80})."  # pyright: ignore[reportUnknownArgumentType]
+                f"{type(client).__qualname__} ({client!r:.80})."
             )
-    return several  # pyright: ignore[reportUnknownVariableType]
+    return several
 
 
 def _at(client: object, path: str) -> Any:
@@ -74,7 +75,9 @@ def _at(client: object, path: str) -> Any:
 
 def _watch_of(client: object) -> "_Watch | None":
     for path, _, _ in _RESOURCES:
-        held = vars(_at(client, path)).get("create") if _at(client, path) is not None else None
+        resource = _at(client, path)
+        own: dict[str, Any] = {} if resource is None else resource.__dict__
+        held = own.get("create")
         if isinstance(held, _Recorded):
             return held.watch
     return None
@@ -104,7 +107,8 @@ class _Watch:
     def end(self) -> None:
         """Put the client's calls back."""
         for resource, name in self.put:
-            vars(resource).pop(name, None)
+            own: dict[str, Any] = resource.__dict__
+            own.pop(name, None)
         self.put.clear()
 
     def flight(self, dialect: str, params: Mapping[str, Any]) -> Flight:

@@ -181,11 +181,11 @@ class Attachment:
             session.leave(reason)
             self.ledger.note(reason)
 
-    def look(self, seen: Seen, *, forked: bool) -> tuple[CacheBreak | None, int | None]:
+    def look(self, seen: Seen) -> tuple[CacheBreak | None, int | None]:
         """What broke with a call, and the call that it was compared with; says so."""
         told = self.options.on_break
         listener = None if told == "warn" else told
-        found, kin = self.lookout.look(seen, forked=forked, on_break=listener)
+        found, kin = self.lookout.look(seen, listener)
         if found is not None and told == "warn":
             warnings.warn(str(found), CacheBreakWarning, stacklevel=2)
         return found, kin
@@ -287,8 +287,9 @@ class Flight:
                 self.started_s,
                 ended_s,
                 number,
+                self.forked,
             )
-            broke, kin = self.attachment.look(seen, forked=self.forked)
+            broke, kin = self.attachment.look(seen)
         call = Call(
             agent=self.agent,
             model=self.session.domain.model,

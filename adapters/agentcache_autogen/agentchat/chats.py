@@ -113,8 +113,9 @@ def _name(message: LLMMessage) -> str | None:
     """Who said this to all; None for what is an agent's own."""
     if isinstance(message, UserMessage):
         return message.source
-    said_it = isinstance(message, AssistantMessage) and isinstance(message.content, str)
-    return message.source if said_it else None
+    if isinstance(message, AssistantMessage) and isinstance(message.content, str):
+        return message.source
+    return None
 
 
 def _key(part: str | Image) -> str:

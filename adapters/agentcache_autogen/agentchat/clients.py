@@ -91,13 +91,18 @@ class ForkMixin:
 
     def __copy__(self) -> Any:
         """A copy sits where the first one does."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(vars(self))
+        kept: Any = self
+        twin: Any = object.__new__(_class_of(kept))
+        twin.__dict__.update(kept.__dict__)
         return twin
 
     def dump_component(self) -> Any:
         """The component as it is without forks."""
         return self._agentcache.original.dump_component()
+
+
+def _class_of(client: Any) -> type:
+    return type(client)
 
 
 def _same(client: Any) -> Any:

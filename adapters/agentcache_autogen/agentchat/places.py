@@ -10,7 +10,6 @@ from autogen_agentchat.teams import BaseGroupChat, MagenticOneGroupChat, Selecto
 from autogen_core import AgentId
 from autogen_core.model_context import UnboundedChatCompletionContext
 from autogen_core.models import ChatCompletionClient
-from autogen_core.tools import BaseTool
 
 from agentcache.errors import UnknownObjectError
 
@@ -88,9 +87,11 @@ def _walk(one: object, team: Team | None, outside: list[str]) -> Iterator[Place]
     if isinstance(one, BaseGroupChat):
         yield from _of_team(one, outside)
     elif isinstance(one, MessageFilterAgent):
-        yield from _walk(one._wrapped_agent, team, outside)
+        kept: Any = one
+        yield from _walk(kept._wrapped_agent, team, outside)
     elif isinstance(one, BaseChatAgent):
-        inner = one._team if isinstance(one, SocietyOfMindAgent) else None
+        society: Any = one if isinstance(one, SocietyOfMindAgent) else None
+        inner: Team | None = society._team if society is not None else None
         if inner is not None:
             yield from _walk(inner, None, outside)
         if isinstance(getattr(one, "_model_client", None), ChatCompletionClient):
@@ -119,9 +120,9 @@ def _bounded(one: object) -> str:
     return "" if known else _BOUNDED.format(type(context).__name__)
 
 
-def _runner(tool: object) -> object:
+def _runner(tool: Any) -> object:
     """The agent or team that a tool runs; None for any other tool."""
-    return getattr(tool, "_task_runner", None) if isinstance(tool, BaseTool) else None
+    return getattr(tool, "_task_runner", None)
 
 
 def _manager(team: Any) -> Any:

@@ -5,7 +5,7 @@ other client is forked in the messages and tools that it is given.
 """
 
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
@@ -97,7 +97,7 @@ class Wire:
 
     async def create_stream(
         self, inner: Any, turn: Turn, messages: Sequence[LLMMessage], kwargs: Mapping[str, Any]
-    ) -> AsyncIterator[str | CreateResult]:
+    ) -> AsyncGenerator[str | CreateResult, None]:
         """Call the class's own `create_stream`."""
         if self.native:
             async for piece in inner(messages, **kwargs):

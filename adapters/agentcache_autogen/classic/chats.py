@@ -36,7 +36,8 @@ def hears_chat(
     system, heard = tuple(_text(m.get("content")) for m in kept[:lead]), kept[lead:]
 
     def hears(wire: Dialect, _before: Json) -> Transcript | str:
-        reason = next(filter(None, map(_unreadable, [*kept, *thread])), "")
+        reasons = (_unreadable(message) for message in (*kept, *thread))
+        reason = next((text for text in reasons if text), "")
         if reason:
             return reason
         end = len(heard) if public is None else public
@@ -142,7 +143,8 @@ def _part(wire: Dialect, part: Any) -> Json:
         return {"type": wire.text_type, "text": str(part)}
     if not wire.alternates or part.get("type") != "image_url":
         return dict(part)
-    url = str((part.get("image_url") or {}).get("url", ""))
+    held: Any = part.get("image_url") or {}
+    url = str(held.get("url", ""))
     if not url.startswith("data:"):
         return {"type": "image", "source": {"type": "url", "url": url}}
     kind, _, data = url.removeprefix("data:").partition(";base64,")

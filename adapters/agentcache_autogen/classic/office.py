@@ -9,6 +9,7 @@ from autogen import ConversableAgent, GroupChat, GroupChatManager
 from agentcache.attach import Attachment
 from agentcache.dialects.base import is_json
 from agentcache.sdk.turns import Hears, Stand, Turn, during
+from agentcache.sessions import Session
 from agentcache.transcripts import unnamed
 from agentcache_autogen.classic.chats import hears_chat
 from agentcache_autogen.classic.places import Cast, chats_of, transforms
@@ -67,6 +68,19 @@ class Office:
         for agent in agents:
             cast.add(agent)
         self.take_in(cast)
+
+    def offer(self) -> None:
+        """Let tools that agents were given meanwhile join the union, where that costs nothing."""
+        held: dict[int, tuple[Session, list[Any]]] = {}
+        for key, agent in self.owners.items():
+            stand, client = self.stands.get(key), agent.client
+            wire = wire_of(client) if stand is not None and client is not None else None
+            if stand is not None and wire is not None:
+                session = stand.fork.session
+                tools = held.setdefault(id(session), (session, []))[1]
+                tools += wire.tools(wire.config.get("tools"))
+        for session, tools in held.values():
+            session.offer(tools)
 
     def forget(self, things: Sequence[object]) -> None:
         """Let go of what an earlier run was made of."""
@@ -141,7 +155,8 @@ class Office:
         if agent.client is None:
             return None
         kind = "selector" if isinstance(agent, GroupChatManager) else "agent"
-        config = agent.client._config_list[0]
+        client: Any = agent.client
+        config = client._config_list[0]
         tools = [*(config.get("tools") or ()), *_handoffs(agent)]
         handoffs = tuple(str(tool["function"]["name"]) for tool in _handoffs(agent))
         member = self._of(agent.name, agent.client, tools, str(agent.system_message), kind)
@@ -224,7 +239,8 @@ class _Selecting:
         self.office, self.chat, self.real = office, chat, real
 
     def __call__(self, agents: Any, max_attempts: Any, messages: Any, *more: Any, **kw: Any) -> Any:
-        self.office.meet(self.chat.agents)
+        selector = kw.get("selector", more[-1] if len(more) > 1 else None)
+        self.office.meet([*self.chat.agents, *filter(None, [selector])])
         made = self.real(agents, max_attempts, messages, *more, **kw)
         chooser = made[-1]
         setattr(
@@ -254,6 +270,7 @@ class _Beginning:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.office.meet(self.manager.groupchat.agents)
+        self.office.offer()
         return self.real(*args, **kwargs)
 
 
@@ -274,6 +291,7 @@ class _Preparing:
         self.made = [*cast.managers.values(), *cast.chats.values()]
         self.made += [agent for key, agent in cast.agents.items() if key not in self.office.owners]
         self.office.take_in(cast)
+        self.office.offer()
         return made
 
 

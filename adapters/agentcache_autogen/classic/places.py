@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from autogen import ConversableAgent, GroupChat, GroupChatManager
 
@@ -60,14 +60,15 @@ class Cast:
 
 def find(x: object) -> Cast:
     """The cast of a manager, a group chat, a pattern, an agent, or a list of them."""
-    cast = Cast()
-    for one in x if is_list(x) or isinstance(x, tuple) else [x]:
-        if not cast.add(one):
+    found = Cast()
+    every = list(cast("Sequence[object]", x)) if isinstance(x, list | tuple) else [x]
+    for one in every:
+        if not found.add(one):
             raise UnknownObjectError(
                 "agentcache wraps AutoGen's GroupChatManager, GroupChat, patterns and "
                 f"ConversableAgents, not {type(one).__qualname__} ({one!r:.80})."
             )
-    return cast
+    return found
 
 
 def _is_pattern(x: object) -> bool:

@@ -7,8 +7,8 @@ from typing import Any, Final
 from agentcache.blocks import Block, dumps
 from agentcache.breaks.found import Found, of_leaf, short
 from agentcache.breaks.leaves import Leaf, first_leaf
-from agentcache.breaks.marks import in_marks
-from agentcache.breaks.talk import in_messages, is_another, messages_of
+from agentcache.breaks.marks import in_marks, only_marked
+from agentcache.breaks.talk import agent_of, in_messages, is_another, messages_of
 from agentcache.breaks.timing import in_time, tokens_of
 from agentcache.breaks.tools import in_tools
 from agentcache.breaks.values import CacheBreak
@@ -23,7 +23,10 @@ __all__ = ["compare", "find_break"]
 
 _HEADERS: Final = ("extra_headers", "headers", "default_headers")
 _AFFINITY: Final = ("prompt_cache_key", "user", "safety_identifier", "session_id", "x-session-id")
-_NOT_PARAMS: Final = ("tools", "system", "instructions", "messages", "input", "prompt_cache_key")
+_NOT_PARAMS: Final = (
+    *("tools", "system", "instructions", "messages", "input", "prompt_cache_key", "model"),
+    *("modelId", "betas", "prompt_cache_options", "previous_response_id", "conversation"),
+)
 
 
 def find_break(
@@ -65,21 +68,27 @@ def compare(
     before, after = requests
     one, other = wire.hashed(before), wire.hashed(after)
     found = _in_bytes(wire, rule, requests, (one, other))
-    moved = found is not None and found.section == "messages"
+    moved = found is not None and found.section in ("messages", "system")
     if moved and _was_a_tail(rule, before, one, other):
         return None
     total = sum(len(b.json) for b in other if b.section != "params")
     shared = _shared(one, other)
     if found is None:
         found = _in_headers(rule, before, after)
-    if found is None:
-        found = in_marks(rule, _rendered(one), _rendered(other))
+    chained = any(after.get(name) for name in ("previous_response_id", "conversation"))
+    if found is None and not chained:
+        found = in_marks(wire, rule, requests, _rendered(one), _rendered(other))
     source = "bytes"
-    if found is None and rule.matching != "none":
+    if found is None and rule.matching != "none" and not chained:
         found = in_time(rule, shared, total, idle_s, usages)
         source = "bytes" if found is None else "usage"
     if found is None:
         return None
+    if found.relation == "follows" and len({agent_of(wire, r) for r in requests}) > 1:
+        found = replace(found, relation="sibling")
+    grown = len(shared) == len(_rendered(one))
+    if found.section in ("marks", "time", "usage") and not grown:
+        found = replace(found, relation="sibling")
     lost = _lost(found, one, other, usages[1], total)
     return CacheBreak(
         relation=found.relation,
@@ -152,8 +161,11 @@ def _in_bytes(
     system = _in_system(wire, before, after)
     if system is not None:
         return system
-    said = (messages_of(wire, r, b) for r, b in zip(requests, blocks, strict=True))
-    return params or in_messages(wire, *said)
+    if after.get("previous_response_id") or after.get("conversation"):
+        return params  # what was said before is with the server
+    one, other = (messages_of(wire, r, b) for r, b in zip(requests, blocks, strict=True))
+    shared = bool(one and other) and one[0].key == other[0].key
+    return (params if shared else None) or in_messages(wire, one, other)
 
 
 def _was_a_tail(
@@ -164,16 +176,10 @@ def _was_a_tail(
     shared = len(_shared(one, other))
     if shared < len(blocks) and '<agent name="' in blocks[shared].json:
         return True
-    if not rule.marks or (rule.automatic and not _only_marked(before)):
+    if not rule.marks or (rule.automatic and not only_marked(before)):
         return False
     marked = [n for n, block in enumerate(blocks) if block.mark]
     return bool(marked) and marked[-1] < shared
-
-
-def _only_marked(request: Mapping[str, Any]) -> bool:
-    """Whether a request asks for no breakpoint but its own."""
-    options: Any = request.get("prompt_cache_options")
-    return is_json(options) and options.get("mode") == "explicit"
 
 
 def _rows(tools: Any) -> list[Any]:
@@ -186,10 +192,10 @@ def _in_params(
     """A rendering parameter that changed; those that move everything first."""
     if _model(before) != _model(after):
         key = "modelId" if "modelId" in after else "model"
-        return Found("model", "params", key, None, _model(before), _model(after), "replaces")
+        return Found("model", "params", key, None, _model(before), _model(after))
     late: Found | None = None
     for name in dict.fromkeys((*rule.frozen(wire.rendered), *rule.messages_level)):
-        if name in _NOT_PARAMS or name in rule.single_shot or name in ("model", "modelId"):
+        if name in _NOT_PARAMS or name in _named(rule) or name == "user":
             continue
         one, other = before.get(name), after.get(name)
         if dumps(one) == dumps(other):
@@ -211,7 +217,13 @@ def _in_system(wire: Dialect, before: Mapping[str, Any], after: Mapping[str, Any
     key = "system" if wire.name == "bedrock.converse" else key
     if key is None:
         return None
-    one, other = _texts(before.get(key), wire), _texts(after.get(key), wire)
+    old, new = before.get(key), after.get(key)
+    if isinstance(old, str) and isinstance(new, str):
+        return _in_text(key, old, new)
+    one, other = _texts(old, wire), _texts(new, wire)
+    if len(one) > 1 and one != other and sorted(map(dumps, one)) == sorted(map(dumps, other)):
+        at = next(n for n, (a, b) in enumerate(zip(one, other, strict=True)) if a != b)
+        return Found("order", "system", f"{key}[{at}]")
     for n, (a, b) in enumerate(zip(one, other, strict=False)):
         leaf = first_leaf(a, b)
         if leaf is not None:
@@ -223,6 +235,14 @@ def _in_system(wire: Dialect, before: Mapping[str, Any], after: Mapping[str, Any
     n = min(len(one), len(other))
     sides = (short(_bare(one[n:])), short(_bare(other[n:])))
     return Found("text_edit", "system", f"{key}[{n}]", None, *sides)
+
+
+def _in_text(key: str, old: str, new: str) -> Found | None:
+    leaf = first_leaf(old, new)
+    if leaf is None:
+        return None
+    found = of_leaf(leaf, "system", key, "text_edit")
+    return replace(found, relation="replaces") if is_another(old, new) else found
 
 
 def _bare(rest: list[Any]) -> Any:
@@ -239,16 +259,16 @@ def _texts(system: Any, wire: Dialect) -> list[Any]:
 
 def _in_headers(rule: Rule, before: Mapping[str, Any], after: Mapping[str, Any]) -> Found | None:
     """What decides where a request lands, or how its head is read."""
-    for name in dict.fromkeys(("prompt_cache_key", *_named(rule))):
+    for name in dict.fromkeys((*_named(rule), *(["user"] if "user" in rule.freeze else []))):
         one, other = _at(before, name), _at(after, name)
-        if one is not None and other is not None and one != other:
+        if one != other:
             return Found("affinity", "headers", name, None, short(one), short(other))
     one, other = _headers(before), _headers(after)
     for name in sorted({*one, *other}):
         old, new = one.get(name, ""), other.get(name, "")
         if old == new:
             continue
-        if name.endswith("-beta"):
+        if name.endswith("-beta") or name == "betas":
             if set(old.split(",")) != set(new.split(",")):
                 return Found("beta_headers", "headers", name, None, old, new)
         elif name in _AFFINITY or "affinity" in name or name in _named(rule):
@@ -269,7 +289,8 @@ def _at(request: Mapping[str, Any], path: str) -> Any:
 
 
 def _headers(request: Mapping[str, Any]) -> dict[str, str]:
-    out: dict[str, str] = {}
+    betas: Any = request.get("betas")
+    out = {"betas": ",".join(map(str, betas))} if betas else {}
     for key in _HEADERS:
         held = request.get(key)
         if is_json(held):

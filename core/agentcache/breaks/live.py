@@ -38,6 +38,7 @@ class Seen:
     started_s: float
     ended_s: float
     number: int = -1
+    forked: bool = False
     keys: tuple[bytes, ...] = ()
 
 
@@ -54,14 +55,14 @@ class Lookout:
         self._lock = threading.Lock()
 
     def look(
-        self, seen: Seen, *, forked: bool, on_break: Callable[[CacheBreak], object] | None = None
+        self, seen: Seen, on_break: Callable[[CacheBreak], object] | None = None
     ) -> tuple[CacheBreak | None, int | None]:
         """What broke with this call, and the number of the call that it was compared with.
 
         Never raises: what goes wrong is logged.
         """
         try:
-            found, kin = self._look(seen, forked=forked)
+            found, kin = self._look(seen)
         except Exception:  # noqa: BLE001 - looking never breaks the host
             _log.exception("agentcache could not compare a call of %r", seen.agent)
             return None, None
@@ -72,11 +73,11 @@ class Lookout:
                 _log.exception("on_break raised; the program goes on")
         return found, kin
 
-    def _look(self, seen: Seen, *, forked: bool) -> tuple[CacheBreak | None, int | None]:
+    def _look(self, seen: Seen) -> tuple[CacheBreak | None, int | None]:
         keys = tuple(_keys(seen.wire.hashed(seen.request)))
         now = replace(seen, keys=keys)
         with self._lock:
-            mine = list(self._seen.get(seen.agent, ()))
+            mine = [s for s in self._seen.get(seen.agent, ()) if s.forked == seen.forked]
             every = [s for each in self._seen.values() for s in each[-1:]]
             others = [s for s in every if not mine and s.rule.id == now.rule.id]
             self._keep(now)
@@ -86,9 +87,9 @@ class Lookout:
         found = self._compare(kin, now)
         if found is not None and _is_unrelated(kin, now, found):
             found = None
-        if found is not None and forked and _read_enough(kin, now, found):
+        if found is not None and now.forked and _read_enough(kin, now, found):
             found = None
-        if not mine and found is not None and (not forked or found.source == "bytes"):
+        if not mine and found is not None and (not now.forked or found.source == "bytes"):
             found = None
         if found is not None and not mine:
             found = found.model_copy(update={"relation": "sibling"})

@@ -1,82 +1,136 @@
 """What the marks of two requests say: whether the later one can find what the earlier one wrote."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from agentcache.blocks import Block
-from agentcache.breaks.found import Found
+from agentcache.blocks import Block, dumps
+from agentcache.breaks.found import Found, short
+from agentcache.dialects import Dialect
+from agentcache.dialects.base import is_json
 from agentcache.rules import Rule
 
-__all__ = ["in_marks"]
+__all__ = ["in_marks", "only_marked"]
 
 _ANY: Final = 10_000
+_OPTIONS: Final = "prompt_cache_options"
+
+Requests = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
-def in_marks(rule: Rule, before: Sequence[Block], after: Sequence[Block]) -> Found | None:
+def in_marks(
+    wire: Dialect, rule: Rule, requests: Requests, before: Sequence[Block], after: Sequence[Block]
+) -> Found | None:
     """Why an unmoved prefix is not read, as far as marks tell; None if they allow it.
 
-    Both are all blocks of a request, in order, of which the later ones begin as the earlier ones.
+    `before` and `after` are all blocks of both requests that render, in order.
     """
     if not rule.marks:
         return None
-    one, other = _marked(before), _marked(after)
-    shared = _shared(before, after)
-    if 0 < rule.marks_max < len(other):
-        path = after[other[rule.marks_max]].path
-        note = f"{len(other)} marks, {rule.marks_max} are allowed."
-        return Found("too_many_marks", "marks", path, None, "", "", note=note)
-    tier = _tier(before, after, shared)
-    if tier is not None:
-        return tier
-    if rule.automatic and (not one or not other):
+    return (
+        _too_many(wire, rule, requests[1], after)
+        or _tier(requests, before, after)
+        or _unread(wire, rule, requests, (before, after))
+    )
+
+
+def only_marked(request: Mapping[str, Any]) -> bool:
+    """Whether a request asks for no breakpoint but its own."""
+    options: Any = request.get(_OPTIONS)
+    return is_json(options) and options.get("mode") == "explicit"
+
+
+def _too_many(
+    wire: Dialect, rule: Rule, request: Mapping[str, Any], blocks: Sequence[Block]
+) -> Found | None:
+    marked = [n for n, block in enumerate(blocks) if block.mark]
+    count = len(marked) + (wire.mark_key in request)
+    if not 0 < rule.marks_max < count:
         return None
-    return _unread(rule, before, after, shared)
+    path = blocks[marked[min(rule.marks_max, len(marked) - 1)]].path
+    note = f"{count} marks, {rule.marks_max} are allowed."
+    return Found("too_many_marks", "marks", path, note=note)
 
 
 def _unread(
-    rule: Rule, before: Sequence[Block], after: Sequence[Block], shared: int
+    wire: Dialect,
+    rule: Rule,
+    requests: Requests,
+    blocks: tuple[Sequence[Block], Sequence[Block]],
 ) -> Found | None:
-    one = [n for n in _marked(before) if n < shared]
-    other = _marked(after)
-    if not one and not rule.automatic:
-        at = before[min(shared, len(before)) - 1] if shared else None
-        return Found("mark_missing", "marks", at.path if at else "")
-    if not one or any(n in other for n in one[-1:]):
+    before, after = blocks
+    shared = _shared(before, after)
+    written = [n for n in _ends(rule, requests[0], before) if n < shared]
+    found = _ends(rule, requests[1], after)
+    if rule.matching != "breakpoint" or not shared:
         return None
-    if not other:
-        return Found("mark_missing", "marks", after[one[-1]].path)
-    ahead = [n for n in other if n > one[-1]]
-    if not ahead:
-        sides = (before[one[-1]].path, after[other[-1]].path)
-        return Found("mark_moved_back", "marks", after[other[-1]].path, None, *sides)
-    reach = rule.lookback or _ANY
-    if ahead[0] - one[-1] <= reach or any(n in other for n in one):
+    if not written:
+        return Found("mark_missing", "marks", before[shared - 1].path)
+    last, reach = written[-1], rule.lookback or _ANY
+    ahead = [n for n in found if n >= last]
+    if last in found or (ahead and _reaches(wire, after, last, ahead[0], reach)):
         return None
-    note = f"{ahead[0] - one[-1]} blocks lie between; a read looks back {reach}."
-    return Found("lookback_exceeded", "marks", after[ahead[0]].path, note=note)
+    if ahead and _inside(wire, after, last):
+        return Found("mark_missing", "marks", after[last].path)
+    if ahead:
+        note = f"{ahead[0] - last} blocks lie between; a read looks back {reach}."
+        return Found("lookback_exceeded", "marks", after[ahead[0]].path, note=note)
+    if found and found[-1] < last:
+        sides = (before[last].path, after[found[-1]].path)
+        return Found("mark_moved_back", "marks", after[found[-1]].path, None, *sides)
+    return Found("mark_missing", "marks", after[last].path)
 
 
-def _marked(blocks: Sequence[Block]) -> list[int]:
-    return [n for n, block in enumerate(blocks) if block.mark]
+def _inside(wire: Dialect, blocks: Sequence[Block], at: int) -> bool:
+    """Whether a place is inside a message, where OpenAI's API looks only if it is marked."""
+    rest = blocks[at + 1 : at + 2]
+    here = blocks[at].path.partition(".")[0]
+    by_message = wire.mark_key == "prompt_cache_breakpoint"
+    return by_message and bool(rest) and rest[0].path.partition(".")[0] == here
+
+
+def _reaches(wire: Dialect, blocks: Sequence[Block], at: int, mark: int, reach: int) -> bool:
+    """Whether a look from a mark finds what ends there: so many blocks back, or messages."""
+    if wire.mark_key != "prompt_cache_breakpoint":
+        return mark - at <= reach
+    passed = {block.path.partition(".")[0] for block in blocks[at + 1 : mark + 1]}
+    return not _inside(wire, blocks, at) and len(passed) <= reach
+
+
+def _ends(rule: Rule, request: Mapping[str, Any], blocks: Sequence[Block]) -> list[int]:
+    """Where a request writes, or looks for what was written."""
+    marked = [n for n, block in enumerate(blocks) if block.mark]
+    if rule.automatic and not only_marked(request) and blocks:
+        marked.append(len(blocks) - 1)
+    return list(dict.fromkeys(marked))
 
 
 def _shared(before: Sequence[Block], after: Sequence[Block]) -> int:
     pairs = enumerate(zip(before, after, strict=False))
-    short = min(len(before), len(after))
-    return next((n for n, (a, b) in pairs if a.identity != b.identity), short)
+    short_one = min(len(before), len(after))
+    return next((n for n, (a, b) in pairs if a.identity != b.identity), short_one)
 
 
-def _tier(before: Sequence[Block], after: Sequence[Block], shared: int) -> Found | None:
-    """A mark at one place that asks for another lifetime."""
-    for one, other in zip(before[:shared], after[:shared], strict=True):
-        if one.mark and other.mark:
-            old, new = _ttl(one.mark), _ttl(other.mark)
-            if old != new:
-                return Found("ttl_tier", "marks", other.path, None, old, new)
+def _tier(requests: Requests, before: Sequence[Block], after: Sequence[Block]) -> Found | None:
+    """A lifetime that another one is asked for: of a mark at one place, or of all."""
+    old, new = (_option(request) for request in requests)
+    if old != new:
+        return Found("ttl_tier", "marks", _OPTIONS, None, old, new)
+    for one, other in zip(before, after, strict=False):
+        if one.identity != other.identity:
+            break
+        if one.mark and other.mark and _ttl(one.mark) != _ttl(other.mark):
+            sides = (_ttl(one.mark), _ttl(other.mark))
+            return Found("ttl_tier", "marks", other.path, None, *sides)
     return None
+
+
+def _option(request: Mapping[str, Any]) -> str:
+    options: Any = request.get(_OPTIONS)
+    held = [options.get("ttl") if is_json(options) else None, request.get("prompt_cache_retention")]
+    return short(next((value for value in held if value is not None), None)) or "default"
 
 
 def _ttl(mark: str) -> str:
     value: Any = json.loads(mark)[1]
-    return str(value.get("ttl", "default")) if isinstance(value, dict) else "default"  # pyright: ignore[reportUnknownMemberType]
+    return str(value.get("ttl", "default")) if is_json(value) else dumps(value)

@@ -2,10 +2,11 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from agentcache.blocks import Block, dumps
 from agentcache.breaks.found import Found, of_leaf, short
@@ -15,7 +16,7 @@ from agentcache.dialects import Dialect
 from agentcache.dialects.base import is_json, is_list, role_of, strip_marks
 from agentcache.dialects.openai_chat import texts_of
 
-__all__ = ["Message", "in_messages", "is_another", "messages_of"]
+__all__ = ["Message", "agent_of", "in_messages", "is_another", "messages_of"]
 
 _SYSTEM: Final = ("system", "developer")
 _RESULTS: Final = ("tool", "function", "function_call_output", "custom_tool_call_output")
@@ -27,6 +28,8 @@ _GONE: Final = re.compile(
     re.IGNORECASE,
 )
 _NEAR: Final = 0.6
+_SAME: Final = 0.75
+_IMAGE_AT: Final = re.compile(r"content\[(\d+)\]")
 _AGENT: Final = re.compile(r'<agent name="([^"]*)">')
 _HEAD: Final = 400
 _LOOK: Final = 600
@@ -36,17 +39,17 @@ _LOOK: Final = 600
 class Message:
     """One message: its number, its `body` as sent, and a digest of it without its marks."""
 
-    __slots__ = ("_bare", "_mark_key", "key", "number", "sent")
+    __slots__ = ("_bare", "key", "mark_key", "number", "sent")
 
     def __init__(self, number: int, sent: Any, key: bytes, mark_key: str) -> None:
         self.number, self.sent, self.key = number, sent, key
-        self._mark_key = mark_key
+        self.mark_key = mark_key
         self._bare: bytes | None = None
 
     @property
     def body(self) -> Any:
         """The message without its marks."""
-        return _unmarked(self.sent, self._mark_key)
+        return _unmarked(self.sent, self.mark_key)
 
     @property
     def bare(self) -> bytes:
@@ -70,7 +73,7 @@ def messages_of(wire: Dialect, request: Any, blocks: Sequence[Block]) -> list[Me
     """The messages of a request, in order; `blocks` are all of the request's."""
     held: Any = request.get(wire.messages_key)
     rows: list[Any] = [{"role": "user", "content": held}] if isinstance(held, str) else []
-    rows = list(held) if is_list(held) or isinstance(held, tuple) else rows
+    rows = list(cast("Sequence[Any]", held)) if isinstance(held, list | tuple) else rows
     keys: dict[str, bytes] = {}
     for block in blocks:
         if block.section == "messages":
@@ -85,14 +88,30 @@ def messages_of(wire: Dialect, request: Any, blocks: Sequence[Block]) -> list[Me
 
 def in_messages(wire: Dialect, before: Sequence[Message], after: Sequence[Message]) -> Found | None:
     """Where a conversation broke; None for growth, a fork, or another branch."""
+    if _is_compacted(after) and not _is_compacted(before):
+        return Found("compaction", "messages", f"{wire.messages_key}[0]")
     at = _common([m.key for m in before], [m.key for m in after])
     if at >= min(len(before), len(after)):
         return None
     one, other = before[at:], after[at:]
     key = wire.messages_key
-    if one[0].is_system or other[0].is_system:
+    if len(one) == 1 and not one[0].is_system and other[-1].bare == one[0].bare:
+        return None  # what was asked last is asked again, behind what was said since
+    found = _shuffled(key, one, other) or _ids_anew(key, one, other)
+    if found is None and (one[0].is_system or other[0].is_system):
         return _in_system(key, before, after, at)
-    return _ids_anew(key, one, other) or _moved(key, before, after, at) or _edited(key, one, other)
+    return (
+        found
+        or _moved(key, before, after, at)
+        or _thinned(key, one, other)
+        or _edited(key, one, other)
+    )
+
+
+def _is_compacted(messages: Sequence[Message]) -> bool:
+    """Whether the provider's own summary stands for what was said first."""
+    parts = _parts(messages[0].sent) if messages else []
+    return any(is_json(part) and part.get("type") == "compaction" for part in parts)
 
 
 def _common(one: Sequence[bytes], other: Sequence[bytes]) -> int:
@@ -121,7 +140,40 @@ def _in_system(
 
 def is_another(one: str, other: str) -> bool:
     """Whether a system text is not an edit of the other one, but another agent's."""
-    return SequenceMatcher(None, one[:_LOOK], other[:_LOOK], autojunk=False).ratio() < _NEAR
+    return SequenceMatcher(None, one[:_LOOK], other[:_LOOK], autojunk=False).ratio() < _SAME
+
+
+def _shuffled(key: str, one: Sequence[Message], other: Sequence[Message]) -> Found | None:
+    """The same messages in another order, before the conversation goes on."""
+    open_: Counter[bytes] = Counter()
+    for a, b in zip(one, other, strict=False):
+        open_[a.key] += 1
+        open_[b.key] -= 1
+        for each in (a.key, b.key):
+            if not open_[each]:
+                del open_[each]
+        if not open_:
+            sides = (short(one[0].body), short(other[0].body))
+            return Found("order", "messages", f"{key}[{other[0].number}]", None, *sides)
+    return None
+
+
+def _thinned(key: str, one: Sequence[Message], other: Sequence[Message]) -> Found | None:
+    """Several messages that went, or came, here and there in a conversation that goes on."""
+    for kind, full, thin in (("message_dropped", one, other), ("message_inserted", other, one)):
+        left = iter(m.bare for m in full)
+        kept = 0
+        for message in thin:
+            if message.bare not in left:  # reads on until it is found
+                break
+            kept += message.role != "user"
+        whole = kept and next(left, None) is None
+        if whole or kept == sum(m.role != "user" for m in thin) > 0:
+            path = f"{key}[{one[0].number}]"
+            sides = (short(one[0].body), short(other[0].body))
+            found: Kind = "message_dropped" if kind == "message_dropped" else "message_inserted"
+            return Found(found, "messages", path, None, *sides)
+    return None
 
 
 def _ids_anew(key: str, one: Sequence[Message], other: Sequence[Message]) -> Found | None:
@@ -180,7 +232,8 @@ def _step(
 
 def _edited(key: str, one: Sequence[Message], other: Sequence[Message]) -> Found | None:
     """A message that is not what it was, though the conversation goes on as before."""
-    if len(one) == 1 or not _same_talk(one, other):
+    inside = len(one) == 1 and _is_marked_inside(one[0], other[0])
+    if not inside and (len(one) == 1 or not _same_talk(one, other)):
         return None
     first, second = one[0], other[0]
     shrunk = [
@@ -192,6 +245,14 @@ def _edited(key: str, one: Sequence[Message], other: Sequence[Message]) -> Found
         path = f"{key}[{second.number}]"
         return Found("compaction", "messages", path, None, short(first.body), short(second.body))
     return _first(key, first, second, "message_edited", section="messages")
+
+
+def _is_marked_inside(one: Message, other: Message) -> bool:
+    """Whether a part in the middle of a message was written, at or after the first change."""
+    parts, others = _parts(one.sent), _parts(other.sent)
+    pairs = enumerate(zip(_parts(one.body), _parts(other.body), strict=False))
+    at = next((n for n, (a, b) in pairs if dumps(a) != dumps(b)), min(len(parts), len(others)))
+    return any(is_json(p) and one.mark_key in p for p in parts[at:-1] if one.mark_key)
 
 
 def _same_talk(one: Sequence[Message], other: Sequence[Message]) -> bool:
@@ -216,6 +277,16 @@ def _agent(message: Message) -> str:
     return found.group(1) if found else ""
 
 
+def agent_of(wire: Dialect, request: Any) -> str:
+    """Whose fork a request is, where it says so."""
+    held: Any = request.get(wire.messages_key)
+    for row in reversed(held if is_list(held) else []):
+        found = _AGENT.findall(_text(row)) if role_of(row) == "user" else []
+        if found:
+            return str(found[-1])
+    return ""
+
+
 def _near(one: Message, other: Message) -> bool:
     """Whether one message may be the other after an edit."""
     a, b = dumps(one.body), dumps(other.body)
@@ -233,28 +304,43 @@ def _first(
 ) -> Found | None:
     """What changed first inside a message."""
     path = f"{key}[{other.number}]"
-    image = _image(one.body, other.body)
+    parts = _in_parts(_parts(one.body), _parts(other.body))
+    if parts is not None:
+        return Found(parts[0], section, f"{path}.content[{parts[1]}]")
     leaf = first_leaf(one.body, other.body)
     if leaf is None:
         return None
-    if image is not None and leaf.path.startswith(image[1]):
-        return Found(image[0], section, f"{path}.{image[1]}", None, "", "")
+    image = _IMAGE_AT.match(leaf.path)
+    if image is not None and _is_image(_parts(other.body)[int(image.group(1))]):
+        at = leaf.path if leaf.path == f"{image.group(0)}.detail" else image.group(0)
+        return Found("image_changed", section, f"{path}.{at}")
     if _is_result(one) and _is_result(other):
         otherwise = "tool_result_replaced"
     return of_leaf(leaf, section, path, otherwise, text_as=otherwise)
 
 
-def _image(one: Any, other: Any) -> tuple[Kind, str] | None:
-    """The first image that came or changed: (kind, path in the message)."""
-    a, b = _parts(one), _parts(other)
-    for n, part in enumerate(b):
-        if not _is_image(part):
-            continue
-        if n < len(a) and dumps(a[n]) == dumps(part):
-            continue
-        old = n < len(a) and _is_image(a[n])
-        return ("image_changed" if old else "image_added"), f"content[{n}]"
+def _in_parts(one: list[Any], other: list[Any]) -> tuple[Kind, int] | None:
+    """Parts of a message that came, went or changed places: (what happened, the first of them)."""
+    a, b = [dumps(part) for part in one], [dumps(part) for part in other]
+    at = next(
+        (n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
+    )
+    if a == b or not a or not b:
+        return None
+    if sorted(a) == sorted(b):
+        return "order", at
+    if len(b) < len(a) and _is_within(b, a):
+        return "message_dropped", at
+    if len(a) < len(b) and _is_within(a, b):
+        return ("image_added" if _is_image(other[at]) else "message_inserted"), at
+    if at < len(b) and _is_image(other[at]) and len(a) < len(b):
+        return "image_added", at
     return None
+
+
+def _is_within(few: list[str], many: list[str]) -> bool:
+    left = iter(many)
+    return all(each in left for each in few)
 
 
 def _is_image(part: Any) -> bool:

@@ -31,7 +31,7 @@ _DATE: Final = (
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}",
     r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}",
     r"\d{4}\s*[年/]\s*\d{1,2}\s*[月/]\s*\d{1,2}\s*日?",
-    rf"\d{{1,2}}(?:st|nd|rd|th|\.)?\s+(?:of\s+|de\s+)?{_MONTH}(?:,?\s+\d{{4}})?",
+    rf"\d{{1,2}}(?:st|nd|rd|th|er|\.)?\s+(?:of\s+|de\s+)?{_MONTH}(?:,?\s+\d{{4}})?",
     rf"{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s+\d{{4}})?",
     rf"{_MONTH}\s+\d{{4}}",
     r"\d{4}-w\d{2}(?:-\d)?",
@@ -49,7 +49,7 @@ _ID: Final = re.compile(
     r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
     r"|\b0x[0-9a-fA-F]{4,}\b"
     r"|\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b"
-    r"|\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{6,}\b"
+    r"|\b(?=[0-9a-fA-F]*\d)(?=[0-9]*[a-fA-F])[0-9a-fA-F]{6,}\b|\b\d{16,}\b"
     r"|\b[A-Za-z]{1,12}[_-](?=[A-Za-z0-9_-]*\d)[A-Za-z0-9_-]{6,}\b"
     r"|(?<![\w-])(?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{10,}(?![\w-])"
 )
@@ -123,6 +123,8 @@ def _squeezed(text: str) -> str:
 
 
 def _key_order(before: str, after: str) -> bool:
+    if sorted(_squeezed(before)) != sorted(_squeezed(after)):
+        return False
     return _json_of(before) is not None and _json_of(before) == _json_of(after)
 
 
@@ -184,13 +186,28 @@ def _masked(pattern: re.Pattern[str]) -> Callable[[str, str], bool]:
     return same
 
 
-def _all_masked(text: str) -> str:
-    return _NUMBER.sub("\0", _ID.sub("\0", _STAMP.sub("\0", text)))
+def _counted(before: str, after: str) -> bool:
+    """A number that counts: it went one further, or says what it counts."""
+    if not _masked(_NUMBER)(before, after):
+        return False
+    pairs = zip(_NUMBER.finditer(before), _NUMBER.finditer(after), strict=True)
+    changed = [(a, b) for a, b in pairs if a.group() != b.group()]
+    return all(_counts(before, a, b) for a, b in changed)
 
 
-def _several(before: str, after: str) -> bool:
-    """Times, ids and numbers changed together: the first of them tells."""
-    return _all_masked(before) == _all_masked(after)
+def _counts(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
+    near = text[max(0, one.start() - _LABEL) : one.end() + _LABEL]
+    step = abs(int(one.group()[-18:]) - int(other.group()[-18:]))
+    return step == 1 or _COUNTING.search(near) is not None
+
+
+_LABEL: Final = 28
+_COUNTING: Final = re.compile(
+    r"\b(?:step|turn|round|request|attempt|iteration|message|call|page|part|run|try|retry|index|"
+    r"counter|count|no|nr|number|left|remaining|used|so far|budget|elapsed|uptime|build|"
+    r"revision|version|seed)\b|#|\d\s*/\s*\d",
+    re.IGNORECASE,
+)
 
 
 _CHECKS: Final[tuple[tuple[Kind, Callable[[str, str], bool]], ...]] = (
@@ -199,7 +216,7 @@ _CHECKS: Final[tuple[tuple[Kind, Callable[[str, str], bool]], ...]] = (
     ("key_order", _key_order),
     ("timestamp", _masked(_STAMP)),
     ("random_id", _masked(_ID)),
-    ("counter", _masked(_NUMBER)),
+    ("counter", _counted),
     ("order", _order),
 )
 

@@ -1,7 +1,7 @@
 """What bytes cannot show: lifetimes, minimums and misses, from usage and idle time."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 from agentcache.blocks import Block, estimate_tokens
 from agentcache.breaks.found import Found
@@ -32,13 +32,12 @@ def in_time(
     """
     before, after = usages
     tokens = tokens_of(shared, total, after)
-    ttl = max((_ttl_s(rule, block.mark) for block in shared if block.mark), default=0.0)
-    expired = idle_s is not None and idle_s > (ttl or rule.ttl.seconds)
-    lived = (
-        f"{idle_s or 0:,.0f} s since the last call; entries live {ttl or rule.ttl.seconds:,.0f} s."
-    )
+    lives = [_ttl_s(rule, block.mark) for block in shared if block.mark] or [rule.ttl.seconds]
+    expired = idle_s is not None and idle_s > lives[-1]
+    level: Literal["all", "messages"] = "messages" if max(lives) > (idle_s or 0) else "all"
+    lived = f"{idle_s or 0:,.0f} s since the last call; entries live {lives[-1]:,.0f} s."
     if after is None:
-        return Found("ttl_expired", "time", "", note=lived) if expired else None
+        return Found("ttl_expired", "time", "", level=level, note=lived) if expired else None
     if after.cached_tokens is None:
         return Found("usage_unreported", "usage", "usage")
     if after.cached_tokens >= _READ * _readable(rule, tokens) or tokens == 0:
@@ -47,7 +46,7 @@ def in_time(
         note = f"About {tokens:,} tokens are shared; {rule.name} caches from {rule.min_tokens:,}."
         return Found("below_minimum", "usage", "usage", note=note)
     if expired:
-        return Found("ttl_expired", "time", "", note=lived)
+        return Found("ttl_expired", "time", "", level=level, note=lived)
     return _cold(before, after, idle_s) or _near_minimum(rule, tokens)
 
 

@@ -66,7 +66,11 @@ def _in_names(
 
 def _alike(one: Any, other: Any, old: str, now: str) -> bool:
     """Whether two tools differ in their name alone, which may stand in their text too."""
-    return dumps(one).replace(old, "\0") == dumps(other).replace(now, "\0")
+    quoted = (f'"name":{dumps(name)}' for name in (old, now))
+    bare = [
+        dumps(tool).replace(text, "", 1) for tool, text in zip((one, other), quoted, strict=True)
+    ]
+    return bare[0] == bare[1] or bare[0].replace(old, "\0") == bare[1].replace(now, "\0")
 
 
 def _in_one(at: int, one: Any, other: Any) -> Found:
