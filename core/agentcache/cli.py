@@ -15,6 +15,7 @@ __all__ = ["main"]
 _COMMANDS: Final = {
     "demo": ("agentcache.demo.command", "run one program as it is and wrapped, and compare"),
     "engine": ("agentcache.engine.command", "run the embedded engine until Ctrl-C"),
+    "lock": ("agentcache.lock_command", "write down or check what a program's agents share"),
     "loopback": ("agentcache.loopback.command", "run the emulated provider until Ctrl-C"),
     "rules": ("agentcache.rules_command", "show the caching rules, of all models or of one"),
 }

@@ -109,7 +109,8 @@ def in_chat(session: "Session", number: int, parts: Parts, transcript: Transcrip
         number, transcript, system, parent.rule, parent.ttl.write_multiplier, weigh
     )
     if not place.again:
-        talk.left = session.left  # a chat is one long conversation: it is judged at every turn
+        # A chat is one long conversation: each turn is judged, and goes on from what all share.
+        talk.left, talk.standing = session.left, session.standing
     parts = replace(said, messages=transcript.around(place.anchor.at))
 
     def remember(plain: bool, written: bool) -> None:

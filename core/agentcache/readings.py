@@ -12,7 +12,7 @@ from agentcache.blocks import Print
 from agentcache.ledger import Call
 from agentcache.rules import Rule, rule_by_id
 
-__all__ = ["Reader", "Reading", "read_calls"]
+__all__ = ["Reader", "Reading", "learn_positions", "read_calls"]
 
 _NEAR = 1.25
 
@@ -71,7 +71,7 @@ class Reader:
         key = f"{call.session} {call.rule_id} {call.model}"
         domain = self._seen.setdefault(key, _Seen())
         reading = _read(call, rule_by_id(call.rule_id), domain)
-        _learn(call, domain.tokens)
+        learn_positions(call, domain.tokens)
         domain.sent.setdefault(call.agent, set()).update(p.chain for p in call.sent)
         for block in call.sent:
             if domain.owner.setdefault(block.chain, call.agent) != call.agent:
@@ -116,8 +116,8 @@ def _read(call: Call, rule: Rule, seen: _Seen) -> Reading:
     )
 
 
-def _learn(call: Call, tokens: dict[str, int]) -> None:
-    """Keep the positions that this call's usage tells: its end, and the last mark it wrote to."""
+def learn_positions(call: Call, tokens: dict[str, int]) -> None:
+    """Keep, by chain, what this call's usage tells: its end, and the last mark it wrote to."""
     usage = call.usage
     if usage.input_tokens is None:
         return

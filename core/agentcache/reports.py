@@ -133,9 +133,14 @@ class Report(_Value):
         for line in self.remarks():
             console.print(line, markup=False, style="dim")
 
+    def texts(self) -> tuple[tuple[str, ...], ...]:
+        """The table as texts: its head, a row per agent, and the total."""
+        head = tuple(name.replace("\n", " ") for name in _HEAD)
+        return (head, *(_cells(row) for row in (*self.rows, self.total)))
+
     def _repr_html_(self) -> str:
-        cells = [_cells(row) for row in (*self.rows, self.total)]
-        head = "".join(f"<th>{html.escape(name.replace(chr(10), ' '))}</th>" for name in _HEAD)
+        names, *cells = self.texts()
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
         body = "".join(
             "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in cells
         )

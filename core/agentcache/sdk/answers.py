@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from agentcache.allow import foreign_tools
-from agentcache.dialects.base import is_json
+from agentcache.dialects.base import is_json, is_list
 from agentcache.usage import Usage
 
 __all__ = ["Tally", "foreign_calls", "renamed"]
@@ -42,8 +42,8 @@ def _plain(usage: Any) -> dict[str, Any]:
         return {}
     if is_json(usage):
         return usage
-    dump = getattr(usage, "model_dump", None)
-    said = dict(dump()) if callable(dump) else dict(vars(usage))
+    dump: Any = getattr(usage, "model_dump", None)
+    said: dict[str, Any] = dict(dump() if dump is not None else usage.__dict__)
     return said if any(said.values()) else {}  # AutoGen writes 0 for what it was not told
 
 
@@ -70,9 +70,9 @@ def _calls(answer: Any) -> Iterator[Any]:
         legacy = getattr(said, "function_call", None)
         if getattr(legacy, "name", None):
             yield legacy
-    blocks = getattr(answer, "content", None)
-    held = blocks if isinstance(blocks, list) else [getattr(answer, "content_block", None)]
-    for block in held:  # pyright: ignore[reportUnknownVariableType] - an SDK's own
-        kind: Any = getattr(block, "type", None)  # pyright: ignore[reportUnknownArgumentType]
-        if kind == "tool_use" or (kind is None and hasattr(block, "arguments")):  # pyright: ignore[reportUnknownArgumentType]
+    blocks: Any = getattr(answer, "content", None)
+    held: list[Any] = blocks if is_list(blocks) else [getattr(answer, "content_block", None)]
+    for block in held:
+        kind: Any = getattr(block, "type", None)
+        if kind == "tool_use" or (kind is None and hasattr(block, "arguments")):
             yield block

@@ -1,6 +1,6 @@
 """Lines to a provider: an SDK's client with the calls in which a fork is written."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing
 from functools import partial
 from typing import Any
@@ -94,7 +94,7 @@ async def _async_stream(real: Callable[..., Any], leg: Leg) -> AsyncIterator[Any
                         yield piece
 
 
-async def _pieces(stream: Any) -> AsyncIterator[Any]:
+async def _pieces(stream: Any) -> AsyncGenerator[Any, None]:
     """A stream that closes its connection when it is left."""
     async with stream:
         async for piece in stream:

@@ -1,0 +1,143 @@
+"""The JSON objects in a file, one after the other, however they are laid out."""
+
+import json
+from collections.abc import Iterator
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any, Final
+
+from agentcache.dialects.base import Json, is_json, is_list
+from agentcache.errors import MissingExtraError, OptionError
+
+__all__ = ["Documents", "parsed"]
+
+_SHOWN: Final = 8
+
+
+class Documents:
+    """The objects in a file: JSON lines, one JSON text, several after each other, or YAML.
+
+    JSON lines are read as they are asked for. The elements of a list are given one by one. What is
+    no object, or cannot be read, is counted in `unread`; `begins` tells the keys of the first
+    object, and nothing of its content.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Look at nothing yet."""
+        self.path = path
+        self.unread = 0
+        self.begins = "no JSON object"
+
+    def __iter__(self) -> Iterator[Json]:
+        """Every object in the file.
+
+        Raises:
+            OptionError: the file cannot be read, or is neither JSON nor a YAML cassette.
+            MissingExtraError: it is YAML, and PyYAML is not installed.
+
+        """
+        try:
+            with self.path.open(encoding="utf-8-sig") as file:
+                for number, value in enumerate(self._objects(file)):
+                    if number == 0:
+                        self.begins = _keys(value)
+                    yield value
+        except OSError as error:
+            raise OptionError(f"{str(self.path)!r} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError as error:
+            raise OptionError(f"{str(self.path)!r} is not text in UTF-8.") from error
+
+    def _objects(self, file: IO[str]) -> Iterator[Json]:
+        lines = (line for line in file if line.strip())
+        first = next(lines, "")
+        if not first:
+            raise OptionError(f"{str(self.path)!r} is empty.")
+        if not first.lstrip().startswith(("{", "[")):
+            yield from self._given(_yaml(first + file.read(), self.path))
+        elif parsed(first) is None:
+            yield from self._texts(first + file.read())
+        else:
+            for line in chain([first], lines):
+                yield from self._given(parsed(line))
+
+    def _texts(self, text: str) -> Iterator[Json]:
+        """Objects of several lines each, one after the other, as console exporters write them."""
+        decoder, at = json.JSONDecoder(), 0
+        while (at := _next_text(text, at)) < len(text):
+            try:
+                value, at = decoder.raw_decode(text, at)
+            except (ValueError, RecursionError):
+                self.unread += 1
+                at = _next_object(text, at)
+            else:
+                yield from self._given(value)
+
+    def _given(self, value: Any) -> Iterator[Json]:
+        held: list[Any] = value if is_list(value) else [value]
+        for one in held:
+            if is_json(one):
+                yield one
+            else:
+                self.unread += 1
+
+
+def parsed(text: Any) -> Any:
+    """JSON text as a value; None where it is none."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _next_text(text: str, at: int) -> int:
+    """Past white space and commas."""
+    while at < len(text) and (text[at].isspace() or text[at] == ","):
+        at += 1
+    return at
+
+
+def _next_object(text: str, at: int) -> int:
+    """The next line that begins an object; the end of the text if there is none."""
+    found = text.find("\n{", at)
+    return len(text) if found < 0 else found + 1
+
+
+def _yaml(text: str, path: Path) -> Any:
+    if "interactions:" not in text:
+        raise OptionError(
+            f"{str(path)!r} holds neither JSON nor a YAML cassette (which has 'interactions:')."
+        )
+    try:
+        yaml: Any = import_module("yaml")
+    except ImportError as error:
+        raise MissingExtraError("cassettes", "yaml") from error
+    try:
+        return yaml.load(text, Loader=_loader(yaml))  # noqa: S506 - made from a safe one
+    except yaml.YAMLError as error:
+        mark: Any = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or type(error).__name__
+        raise OptionError(f"{str(path)!r}{where}, is no YAML: {problem}.") from error
+
+
+def _loader(yaml: Any) -> Any:
+    """A safe loader that also takes the plain Python types that cassettes name."""
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader: Any = type("CassetteLoader", (base,), {})
+    python = "tag:yaml.org,2002:python/"
+    for name in ("str", "unicode"):
+        loader.add_constructor(python + name, lambda given, node: given.construct_scalar(node))
+    loader.add_constructor(python + "tuple", lambda given, node: given.construct_sequence(node))
+    loader.add_constructor(python + "object/new:_io.BytesIO", _buffer)
+    return loader
+
+
+def _buffer(loader: Any, node: Any) -> Any:
+    state: Any = loader.construct_mapping(node, deep=True).get("state") or (b"",)
+    return state[0] or b""
+
+
+def _keys(value: Json) -> str:
+    names = ", ".join(map(repr, list(value)[:_SHOWN]))
+    return f"an object with the keys {names}" if names else "an empty object"
