@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from .chat import desk
+from .chat import code, desk
 from .editing import within
 from .pair import Expect, Pair
+from .prose_code import CODER
 from .prose_desk import SUPPORT
 from .toolbox import Json
 
@@ -78,6 +79,20 @@ PARAMS = (
         Expect("param", "params", param="chat_template_kwargs", relation="follows", level="all"),
         model="Qwen/Qwen3-32B",
         provider="vllm",
+    ),
+    Pair(
+        "chat: Gemini thinks harder in the middle of a long loop",
+        "openai.chat",
+        code(16, model="gemini-2.5-flash", reasoning_effort="low"),
+        code(17, model="gemini-2.5-flash", reasoning_effort="high"),
+        Expect("param", "params", param="reasoning_effort", relation="follows", level="all"),
+    ),
+    Pair(
+        "chat: Gemini: the date in the prompt of a long loop",
+        "openai.chat",
+        code(17, model="gemini-2.5-flash", system=f"Date: 2026-11-23\n\n{CODER}"),
+        code(19, model="gemini-2.5-flash", system=f"Date: 2026-11-24\n\n{CODER}"),
+        Expect("timestamp", "system", "messages[0].content", offset=15, relation="follows"),
     ),
     Pair(
         "chat: the model changed, and so did the date: the model comes first",

@@ -90,7 +90,7 @@ PAIRS = (
         "openai.chat",
         desk(5, model="Qwen/Qwen3-32B", system=f"{SUPPORT}\n\nNow: 09:14:07"),
         desk(9, model="Qwen/Qwen3-32B", system=f"{SUPPORT}\n\nNow: 09:15:30"),
-        Expect("timestamp", "system", "messages[0].content", offset=-1, relation="follows"),
+        Expect("timestamp", "system", "messages[0].content", offset=5496, relation="follows"),
         {
             "provider": "vllm",
             "after_usage": {"prompt_tokens": 2951, "completion_tokens": 38},
@@ -109,7 +109,7 @@ PAIRS = (
         "openai.chat",
         crew(PERSONA_RESEARCHER, "Collect what is known about shops of web-only competitors."),
         crew(PERSONA_ANALYST, "Compare both investments over seven years."),
-        Expect("text_edit", "system", "messages[0].content", offset=-1, relation="replaces"),
+        Expect("text_edit", "system", "messages[0].content", offset=8, relation="replaces"),
     ),
     Pair(
         "chat: two assistants of a group chat that nobody forked",
@@ -125,6 +125,6 @@ PAIRS = (
             "Plan the work.",
             model="gpt-6-luna",
         ),
-        Expect("text_edit", "system", "messages[0].content", offset=-1, relation="replaces"),
+        Expect("text_edit", "system", "messages[0].content", offset=37, relation="replaces"),
     ),
 )

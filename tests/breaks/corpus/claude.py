@@ -20,13 +20,17 @@ def text(said: str, **more: Any) -> Json:
     return {"type": "text", "text": said, **more}
 
 
+def _id(call: Call) -> str:
+    return f"toolu_01{call.id.removeprefix('call_')}"
+
+
 def _use(call: Call) -> Json:
-    made = {"id": call.id, "name": call.name, "input": json.loads(call.arguments)}
+    made = {"id": _id(call), "name": call.name, "input": json.loads(call.arguments)}
     return {"type": "tool_use", **made}
 
 
 def _result(call: Call) -> Json:
-    return {"type": "tool_result", "tool_use_id": call.id, "content": call.result}
+    return {"type": "tool_result", "tool_use_id": _id(call), "content": call.result}
 
 
 def messages(entries: tuple[Entry, ...], *, thoughts: bool = False) -> list[Json]:
