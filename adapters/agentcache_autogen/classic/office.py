@@ -57,10 +57,12 @@ class Office:
         for chat in cast.chats.values():
             self.chats += [] if any(chat is known for known in self.chats) else [chat]
             self._replace(chat, _SELECT, _Selecting(self, chat, getattr(chat, _SELECT, None)))
-        for manager in cast.managers.values():
-            self._replace(manager, _BEGIN, _Beginning(self, manager, getattr(manager, _BEGIN)))
         for pattern in cast.patterns.values():
             self._replace(pattern, _PREPARE, _Preparing(self, getattr(pattern, _PREPARE)))
+
+    def knows(self, chat: GroupChat) -> bool:
+        """Whether this is a group chat that was wrapped, or a copy of one."""
+        return any(known.agents is chat.agents for known in self.chats)
 
     def meet(self, agents: Sequence[object]) -> None:
         """Take in those of these agents who are new."""
@@ -142,6 +144,7 @@ class Office:
 
     def _hook(self, agent: ConversableAgent) -> None:
         self._replace(agent, _CALL, _Asking(self, agent, getattr(agent, _CALL)))
+        self._replace(agent, _BEGIN, _Beginning(self, agent, getattr(agent, _BEGIN)))
         if hasattr(agent, _SUMMARY):
             self._replace(agent, _SUMMARY, _Summing(self, getattr(agent, _SUMMARY)))
 
@@ -263,15 +266,17 @@ class _Summing:
 
 
 class _Beginning:
-    """Stands in for a manager's way to begin a chat: who has joined since is taken in too."""
+    """Stands in for an agent's way to begin a chat: its manager and its group are taken in too."""
 
-    def __init__(self, office: Office, manager: Any, real: Callable[..., Any]) -> None:
-        self.office, self.manager, self.real = office, manager, real
+    def __init__(self, office: Office, agent: Any, real: Callable[..., Any]) -> None:
+        self.office, self.agent, self.real = office, agent, real
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self.office.meet(self.manager.groupchat.agents)
+    def __call__(self, recipient: Any, *args: Any, **kwargs: Any) -> Any:
+        for one in (self.agent, recipient):
+            if isinstance(one, GroupChatManager) and self.office.knows(one.groupchat):
+                self.office.meet([one, *one.groupchat.agents])
         self.office.offer()
-        return self.real(*args, **kwargs)
+        return self.real(recipient, *args, **kwargs)
 
 
 class _Preparing:
