@@ -64,7 +64,9 @@ class _Group:
         return alike and _frozen(first) == _frozen(member)
 
 
-def seated(members: Sequence[Member], attachment: Attachment) -> list[Stand]:
+def seated(
+    members: Sequence[Member], attachment: Attachment, *, counts_fresh: bool = False
+) -> list[Stand]:
     """A stand for each member, on the session of its cache domain."""
     groups: list[_Group] = []
     for member in members:
@@ -81,7 +83,7 @@ def seated(members: Sequence[Member], attachment: Attachment) -> list[Stand]:
             names = tuple(session.parent.dialect.tool_name(tool) for tool in member.tools)
             fork = session.fork(member.name, names, follows="history", late_tools=True)
             aside = member.aside or _alone(group, attachment.options)
-            stands[id(member)] = Stand(fork, attachment, company, aside)
+            stands[id(member)] = Stand(fork, attachment, company, aside, counts_fresh)
     _say(groups, attachment)
     return [stands[id(member)] for member in members]
 

@@ -46,7 +46,7 @@ class Office:
         pairs = [(a, m) for a in new if (m := self._member(a)) is not None]
         selecting = [m for chat in cast.chats.values() for m in self._selectors(chat, cast)]
         members = [member for _, member in pairs] + selecting
-        stands = seated(members, self.attachment) if members else []
+        stands = seated(members, self.attachment, counts_fresh=True) if members else []
         for (agent, _), stand in zip(pairs, stands, strict=False):
             self.stands[id(agent)] = stand
         for member, stand in zip(selecting, stands[len(pairs) :], strict=True):

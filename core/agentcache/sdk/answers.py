@@ -7,7 +7,7 @@ from agentcache.allow import foreign_tools
 from agentcache.dialects.base import is_json, is_list
 from agentcache.usage import Usage
 
-__all__ = ["Tally", "foreign_calls", "renamed"]
+__all__ = ["Tally", "count_all", "foreign_calls", "renamed"]
 
 _MARK: Final = "not_your_tool__"
 """Stands before the name of a tool that is not the agent's: its own tool runner refuses it."""
@@ -45,6 +45,16 @@ def _plain(usage: Any) -> dict[str, Any]:
     dump: Any = getattr(usage, "model_dump", None)
     said: dict[str, Any] = dict(dump() if dump is not None else usage.__dict__)
     return said if any(said.values()) else {}  # AutoGen writes 0 for what it was not told
+
+
+def count_all(answer: Any) -> None:
+    """Have an Anthropic answer count what was cached among its input tokens, in place."""
+    for held in (answer, getattr(answer, "message", None)):
+        usage: Any = getattr(held, "usage", None)
+        kept = [getattr(usage, f"cache_{what}_input_tokens", None) for what in ("read", "creation")]
+        fresh: Any = getattr(usage, "input_tokens", None)
+        if isinstance(fresh, int) and any(kept):
+            usage.input_tokens = fresh + sum(n for n in kept if n)
 
 
 def foreign_calls(answer: Any, allowed: Sequence[str]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from agentcache.errors import ForeignToolError
 from agentcache.forks import Fork
 from agentcache.layout import taking_turns
 from agentcache.rewrites import beside, with_headers
-from agentcache.sdk.answers import Tally, foreign_calls, renamed
+from agentcache.sdk.answers import Tally, count_all, foreign_calls, renamed
 from agentcache.transcripts import Transcript
 from agentcache.usage import Usage
 from agentcache.worth import Agent
@@ -46,12 +46,16 @@ class Company:
 
 @dataclass(eq=False, slots=True)
 class Stand:
-    """What a forked agent knows: its session, its fork, and why it is never forked (or nothing)."""
+    """What a forked agent knows: its session, its fork, and why it is never forked (or nothing).
+
+    `counts_fresh` says that its framework takes Anthropic's count of uncached tokens for all.
+    """
 
     fork: Fork
     attachment: Attachment
     company: Company
     aside: str = ""
+    counts_fresh: bool = False
 
 
 @dataclass(slots=True)
@@ -164,6 +168,8 @@ class Leg:
         """Read an answer, or a piece of one."""
         self.flight.event()
         self.tally.notice(answer)
+        if self.turn.stand.counts_fresh:
+            count_all(answer)
 
 
 _turn: ContextVar[Turn | None] = ContextVar("agentcache_sdk_turn", default=None)
