@@ -19,11 +19,11 @@ from agentcache.wrapping import DEFAULT_SYSTEM
 __all__ = ["CHAT_SYSTEM", "Member", "seated", "warn"]
 
 CHAT_SYSTEM: Final = (
-    "You are one of several agents in a conversation. Everything up to the part that names you is "
-    "shared by all of them, word for word: what each has said stands there as a message that "
-    "begins with the speaker's name in square brackets, such as [name]: text, and so does what you "
-    "yourself have said. The part that names you tells you who you are and what you have to do. "
-    "Answer as that agent only, and do not write your name in front."
+    "You are one of several agents in a conversation. It stands first, word for word the same for "
+    "all of them: what each has said is a message that begins with the speaker's name in square "
+    "brackets, such as [name]: text, and so is what you yourself have said. What only you know "
+    "follows it, and then the part that names you: it tells you who you are and what you have to "
+    "do. Answer as that agent only, and do not write your name in front."
 )
 
 _NOT_PARAMS: Final = ("tools", "system", "messages", "prompt_cache_key")

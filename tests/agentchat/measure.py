@@ -20,7 +20,7 @@ PRICE = {  # read, write, as multiples of a fresh input token
     "claude-haiku-5-5": (0.1, 1.25),
 }
 _MARKS = {"cache_control", "prompt_cache_breakpoint"}
-_OWN_TO_A_RUN = {"id", "call_id", "models_usage", "created_at", "full_message_id"}
+_OWN_TO_A_RUN = {"id", "call_id", "models_usage", "created_at", "full_message_id", "request_id"}
 
 Log = Sequence[loopback.Logged]
 

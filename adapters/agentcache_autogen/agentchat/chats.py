@@ -24,6 +24,7 @@ from agentcache.dialects.base import is_json, is_list, role_of
 from agentcache.dialects.openai_chat import texts_of
 from agentcache.sdk.turns import Hears
 from agentcache.transcripts import Line, Transcript, merged, said
+from agentcache_autogen.agentchat.wires import Source
 
 __all__ = ["agent_hears", "manager_of", "selector_hears", "thread_of"]
 
@@ -104,8 +105,7 @@ def _line(message: LLMMessage, sent: Sequence[Json], wire: Dialect) -> Line:
     content: Any = message.content
     key = content if isinstance(content, str) else dumps([_key(part) for part in content])
     if is_list(content):
-        parts: Any = sent[0].get("content") if sent else None
-        content = parts if is_list(parts) else [_part(part, wire) for part in content]
+        content = [_part(part, wire) for part in content]
     return Line(f"{name}\n{key}", name, [said(wire, name, content)])
 
 
@@ -123,12 +123,16 @@ def _key(part: str | Image) -> str:
 
 
 def _part(part: str | Image, wire: Dialect) -> Json:
-    """A part that no client has written: only the common thread has its message."""
+    """A part of what was said to all, as autogen-ext's clients write it."""
     if isinstance(part, str):
         return {"type": wire.text_type, "text": part}
     if wire.name == "openai.chat":
         return dict(part.to_openai_format())
-    return {"type": wire.text_type, "text": "[image]"}
+    data = part.to_base64()
+    if wire.name == "anthropic.messages":
+        source = {"type": "base64", "media_type": "image/png", "data": data}
+        return {"type": "image", "source": source}
+    return {"type": "image", "text": "", "data": data, "source": Source(part)}
 
 
 def _aligned(messages: Sequence[LLMMessage], sent: Sequence[Json]) -> list[Sequence[Json]] | None:

@@ -1,13 +1,14 @@
-"""A forked model client: a dynamic subclass of the client's own class, over a copy of it.
+"""A forked model client: a dynamic subclass of the client's own class, in its name.
 
-The copy calls its SDK through a line of ours; what it counts is counted by the client it copies.
+It calls the SDK through a line of ours; all else, its counters too, is kept by the client itself.
 """
 
+import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from autogen_core.models import ChatCompletionClient, CreateResult, RequestUsage
 
@@ -15,11 +16,13 @@ from agentcache.sdk.lines import async_line
 from agentcache.sdk.turns import Hears, Stand, Turn, during, turn_now
 from agentcache.transcripts import unnamed
 from agentcache.usage import Usage
-from agentcache_autogen.agentchat.wires import Wire
+from agentcache_autogen.agentchat.wires import Wire, inner_of, is_answer_cache
 
 __all__ = ["CachedUsage", "Seat", "forked_copy", "seat_of"]
 
-_COUNTS = ("_total_usage", "_actual_usage")
+_COUNTS: Final = ("_total_usage", "_actual_usage")
+_OWN: Final = ("_client", "_last_used_tools")
+"""What each fork has of its own: its line to the provider, and the tools it sent last."""
 
 
 @dataclass
@@ -35,20 +38,19 @@ class CachedUsage(RequestUsage):
 
 @dataclass(eq=False, slots=True)
 class Seat:
-    """Where a forked client sits: the client it copies, and who speaks through it.
+    """Where a forked client sits: the client it speaks for, and who speaks through it.
+
+    `given` is what stood in its place: the same, or one around it that keeps answers.
 
     `hearing` reads the messages of one call: (how its request is heard, the name it answers under).
     """
 
     original: ChatCompletionClient
+    given: ChatCompletionClient
     wire: Wire
     stand: Stand
     name: str
     hearing: Callable[[Sequence[Any]], Awaitable[Hears]]
-
-    def __deepcopy__(self, memo: object) -> "Seat":
-        """A copied client sits where the first one does."""
-        return self
 
 
 class ForkMixin:
@@ -63,8 +65,9 @@ class ForkMixin:
             return cast("CreateResult", await inner.create(messages, **kwargs))
         seat = self._agentcache
         turn = Turn(seat.stand, await seat.hearing(messages))
+        call = inner.create if seat.wire.native else seat.original.create
         with during(turn):
-            made: CreateResult = await seat.wire.create(inner.create, turn, messages, kwargs)
+            made: CreateResult = await seat.wire.create(call, turn, messages, kwargs)
         return _finished(made, turn.usage, seat)
 
     async def create_stream(
@@ -74,7 +77,8 @@ class ForkMixin:
         inner: Any = super()
         seat = self._agentcache
         turn = Turn(seat.stand, await seat.hearing(messages))
-        source = seat.wire.create_stream(inner.create_stream, turn, messages, kwargs)
+        call = inner.create_stream if seat.wire.native else seat.original.create_stream
+        source = seat.wire.create_stream(call, turn, messages, kwargs)
         async with aclosing(source):
             while True:
                 with during(turn):  # only while the class runs: the caller is another context
@@ -84,6 +88,19 @@ class ForkMixin:
                 if isinstance(piece, CreateResult):
                     piece = _finished(piece, turn.usage, seat)
                 yield piece
+
+    def __getattr__(self, name: str) -> Any:
+        """What the client itself keeps: its counters, its settings, its state."""
+        if name.startswith("__") or name == "_agentcache":
+            raise AttributeError(name)
+        return getattr(self._agentcache.original, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Keep it where its owner looks for it."""
+        if name in _OWN or name == "_agentcache":
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._agentcache.original, name, value)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled, it is the client without forks."""
@@ -109,42 +126,35 @@ def _same(client: Any) -> Any:
     return client
 
 
-def _count(name: str) -> property:
-    """A counter kept by the client that was copied: its owner reads it there."""
-
-    def get(self: Any) -> Any:
-        return getattr(self._agentcache.original, name)
-
-    def put(self: Any, value: Any) -> None:
-        setattr(self._agentcache.original, name, value)
-
-    return property(get, put)
-
-
 def forked_copy(client: ChatCompletionClient, seat: Seat) -> ChatCompletionClient:
-    """Return a copy of the client, of a subclass of its own class, that sends forks."""
-    held = vars(client)
-    counted = tuple(name for name in _COUNTS if name in held)
-    cls = _forked_class(type(client), counted)
-    twin: Any = object.__new__(cls)  # a copy, made otherwise, asks the class for its config
-    twin.__dict__.update({k: v for k, v in held.items() if k not in counted}, _agentcache=seat)
+    """Return a client that sends forks; all it keeps is kept by the client that was given.
+
+    One that keeps answers comes back around a forked client of its own.
+    """
+    if is_answer_cache(client):
+        cache: Any = copy.copy(client)
+        cache.client = forked_copy(cache.client, seat)
+        return cast("ChatCompletionClient", cache)
+    twin: Any = object.__new__(_forked_class(type(client)))
+    own: dict[str, Any] = twin.__dict__
+    own["_agentcache"] = seat
+    for name in _OWN:
+        if name in client.__dict__:
+            own[name] = client.__dict__[name]
     if seat.wire.native:
-        twin._client = async_line(held["_client"])
+        own["_client"] = async_line(own["_client"])
     return cast("ChatCompletionClient", twin)
 
 
-def seat_of(client: object) -> Seat | None:
+def seat_of(client: Any) -> Seat | None:
     """The seat of a forked client; None for any other object."""
-    return client._agentcache if isinstance(client, ForkMixin) else None  # pyright: ignore[reportPrivateUsage]
+    inner: Any = inner_of(client)
+    return inner._agentcache if isinstance(inner, ForkMixin) else None
 
 
 @lru_cache(maxsize=64)
-def _forked_class(cls: type, counted: tuple[str, ...]) -> type:
-    space: dict[str, Any] = {
-        "__module__": __name__,
-        "__doc__": cls.__doc__,
-        **{name: _count(name) for name in counted},
-    }
+def _forked_class(cls: type) -> type:
+    space: dict[str, Any] = {"__module__": __name__, "__doc__": cls.__doc__}
     return type(f"Forked{cls.__name__}", (ForkMixin, cls), space)
 
 

@@ -10,6 +10,7 @@ from autogen_agentchat.teams import BaseGroupChat, MagenticOneGroupChat, Selecto
 from autogen_core import AgentId
 from autogen_core.model_context import UnboundedChatCompletionContext
 from autogen_core.models import ChatCompletionClient
+from autogen_core.tools import StaticWorkbench
 
 from agentcache.errors import UnknownObjectError
 
@@ -48,8 +49,12 @@ class Place:
     @property
     def tools(self) -> list[Any]:
         """The tools of its agent, as far as they are known before a run."""
-        held = (getattr(self.owner, name, None) or () for name in ("_tools", "_handoff_tools"))
-        return [tool for tools in held for tool in tools]
+        held = [getattr(self.owner, name, None) or () for name in ("_tools", "_handoff_tools")]
+        static = (
+            w for w in getattr(self.owner, "_workbench", ()) if isinstance(w, StaticWorkbench)
+        )
+        held += [vars(bench).get("_tools") or () for bench in static]
+        return list({tool.name: tool for tools in held for tool in tools}.values())
 
     @property
     def handoffs(self) -> tuple[str, ...]:

@@ -8,8 +8,9 @@ import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from autogen_core import Image
 from autogen_core.models import (
     ChatCompletionClient,
     CreateResult,
@@ -20,12 +21,12 @@ from autogen_core.models import (
 from autogen_core.tools import Tool, ToolSchema
 
 from agentcache.dialects import Json
-from agentcache.dialects.base import is_json
+from agentcache.dialects.base import is_json, is_list
 from agentcache.parent import CacheDomain
 from agentcache.rules import TEXT_ONLY, Rule, match_route
 from agentcache.sdk.turns import Leg, Turn
 
-__all__ = ["Wire", "wire_of"]
+__all__ = ["Source", "Wire", "inner_of", "is_answer_cache", "wire_of"]
 
 _SDK_CLASSES: Final = (
     ("autogen_ext.models.openai._openai_client", "BaseOpenAIChatCompletionClient", "openai.chat"),
@@ -83,7 +84,7 @@ class Wire:
         if self.native:
             made: CreateResult = await inner(messages, **kwargs)
             return made
-        leg: Leg = turn.leg(_body(messages, kwargs))
+        leg: Leg = turn.leg(_body(turn, messages, kwargs))
         while True:
             said, given = _given(leg, messages, kwargs)
             async with leg.flight.aenter(leg.keys) as held:
@@ -103,7 +104,7 @@ class Wire:
             async for piece in inner(messages, **kwargs):
                 yield piece
             return
-        leg: Leg = turn.leg(_body(messages, kwargs))
+        leg: Leg = turn.leg(_body(turn, messages, kwargs))
         again: Leg | None = leg
         while again is not None:
             leg, again = again, None
@@ -145,18 +146,31 @@ def _url_of(client: ChatCompletionClient) -> str:
     return "" if url in _VENDOR_URLS else url
 
 
-class _Source:
-    """The message that a JSON message was made from; in JSON it is named by its type alone."""
-
-    __slots__ = ("message",)
-
-    def __init__(self, message: LLMMessage) -> None:
-        self.message = message
+def is_answer_cache(client: object) -> bool:
+    """Whether this is autogen-ext's client around another one whose answers it keeps."""
+    cls = getattr(sys.modules.get("autogen_ext.models.cache"), "ChatCompletionCache", None)
+    return cls is not None and isinstance(client, cls)
 
 
-def _body(messages: Sequence[LLMMessage], kwargs: Mapping[str, Any]) -> Json:
+def inner_of(client: Any) -> Any:
+    """The client that calls the provider."""
+    return inner_of(client.client) if is_answer_cache(client) else client
+
+
+class Source:
+    """What a JSON message or part was made from; in JSON it is named by its type alone."""
+
+    __slots__ = ("made_of",)
+
+    def __init__(self, made_of: LLMMessage | Image) -> None:
+        """Keep it."""
+        self.made_of = made_of
+
+
+def _body(turn: Turn, messages: Sequence[LLMMessage], kwargs: Mapping[str, Any]) -> Json:
     """A call as a request, for clients that show none."""
-    asked: Json = {"messages": [_json(message) for message in messages]}
+    model = turn.stand.fork.session.domain.model
+    asked: Json = {"model": model, "messages": [_json(message) for message in messages]}
     if kwargs.get("tools"):
         asked["tools"] = [_tool(tool) for tool in kwargs["tools"]]
     if kwargs.get("json_output"):
@@ -169,7 +183,7 @@ def _json(message: LLMMessage) -> Json:
     role = roles.get(message.type, "tool")
     content: Any = message.content
     text = content if isinstance(content, str) else f"{message.type} {_digestible(content)}"
-    return {"role": role, "content": text, _SOURCE: _Source(message)}
+    return {"role": role, "content": text, _SOURCE: Source(message)}
 
 
 def _digestible(content: Sequence[Any]) -> str:
@@ -198,8 +212,16 @@ def _given(
 
 def _message(sent: Json) -> LLMMessage:
     source = sent.get(_SOURCE)
-    if isinstance(source, _Source):
-        return source.message
+    if isinstance(source, Source):
+        return cast("LLMMessage", source.made_of)
+    if is_list(sent["content"]):
+        parts = [_part(part) for part in sent["content"]]
+        return UserMessage(content=parts, source="user")
     if sent["role"] == "system":
         return SystemMessage(content=sent["content"])
     return UserMessage(content=sent["content"], source="user")
+
+
+def _part(part: Json) -> str | Image:
+    source = part.get(_SOURCE)
+    return cast("Image", source.made_of) if isinstance(source, Source) else str(part["text"])

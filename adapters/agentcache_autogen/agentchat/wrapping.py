@@ -16,7 +16,7 @@ from agentcache_autogen.agentchat.chats import (
 )
 from agentcache_autogen.agentchat.clients import Seat, forked_copy, seat_of
 from agentcache_autogen.agentchat.places import Place, find
-from agentcache_autogen.agentchat.wires import Wire, wire_of
+from agentcache_autogen.agentchat.wires import Wire, inner_of, wire_of
 from agentcache_autogen.grouping import Member, seated
 
 __all__ = ["attachments", "unwrap", "wrap"]
@@ -33,11 +33,12 @@ def wrap(x: object, options: Options) -> object:
     earlier = attachments(x)
     attachment = earlier[-1] if earlier else Attachment(options)
     rest = [place for place in places if seat_of(place.client) is None]
-    wires = [wire_of(place.client) for place in rest]
+    wires = [wire_of(inner_of(place.client)) for place in rest]
     members = [_member(p, w, attachment.options) for p, w in zip(rest, wires, strict=True)]
     for place, wire, stand in zip(rest, wires, seated(members, attachment), strict=True):
         hearing = _hearing(place, attachment.options)
-        seat = Seat(place.client, wire, stand, place.name, hearing)
+        client = place.client
+        seat = Seat(inner_of(client), client, wire, stand, place.name, hearing)
         place.put(forked_copy(place.client, seat))
     if rest:
         attachment.ledger.note(*(f"Not forked: {sentence}" for sentence in outside))
@@ -49,7 +50,7 @@ def unwrap(x: object) -> object:
     for place in find(x)[0]:
         seat = seat_of(place.client)
         if seat is not None:
-            place.put(seat.original)
+            place.put(seat.given)
     return x
 
 
@@ -72,7 +73,7 @@ def _check_free(places: Sequence[Place], options: Options) -> None:
 
 
 def _member(place: Place, wire: Wire, options: Options) -> Member:
-    client = place.client
+    client: ChatCompletionClient = inner_of(place.client)
     rule = wire.rule(client, options.provider)
     return Member(
         place.name,

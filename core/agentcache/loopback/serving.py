@@ -25,8 +25,10 @@ __all__ = ["Loopback", "serve"]
 
 _HOSTS = ("127.0.0.1", "localhost")
 _START_S = 10.0
+_GRACE_S = 2.0
+_BEAT_S = 0.002
 _TICK_S = 0.1
-_LOOKS = 5
+_LOOKS = 10
 
 
 class Loopback:
@@ -139,10 +141,10 @@ def _running(app: "App", bound: socket.socket) -> Generator[None, None, None]:
         access_log=False,
         log_config=None,
         log_level="critical",
-        timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)
     server.main_loop = partial(_until_told, server)  # type: ignore[method-assign]
+    server.shutdown = partial(_hang_up, server)  # type: ignore[method-assign]
     thread = threading.Thread(
         target=server.run, args=([bound],), name="agentcache-loopback", daemon=True
     )
@@ -164,6 +166,24 @@ async def _until_told(server: "uvicorn.Server") -> None:
             return
         ticks += 1
         await asyncio.sleep(_TICK_S / _LOOKS)
+
+
+async def _hang_up(
+    server: "uvicorn.Server", sockets: Iterable[socket.socket] | None = None
+) -> None:
+    """Close as uvicorn does, and be done when the last answer is: it rests a tenth of a second."""
+    for listening in server.servers:
+        listening.close()
+    for bound in sockets or ():
+        bound.close()
+    state = server.server_state
+    for connection in list(state.connections):
+        connection.shutdown()
+    end = time.monotonic() + _GRACE_S
+    while (state.connections or state.tasks) and time.monotonic() < end:  # noqa: ASYNC110
+        await asyncio.sleep(_BEAT_S)
+    for task in state.tasks:
+        task.cancel()
 
 
 def _await_start(started: Callable[[], bool], thread: threading.Thread) -> None:

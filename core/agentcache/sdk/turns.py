@@ -208,7 +208,7 @@ def _json(value: Any) -> Any:
     if is_list(value):
         items = [_json(v) for v in value]
         return value if all(a is b for a, b in zip(items, value, strict=True)) else items
-    dump = getattr(value, "model_dump", None)
+    dump = None if isinstance(value, type) else getattr(value, "model_dump", None)
     return dump(mode="json", exclude_unset=True) if callable(dump) else value
 
 
