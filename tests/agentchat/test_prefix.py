@@ -8,6 +8,7 @@ import pytest
 from . import play, programs, wire
 from .measure import MODELS
 
+MARKED = ("gpt-6-luna", "claude-haiku-5-5")
 GROWING = (
     programs.round_robin,
     programs.round_robin_tools,
@@ -26,7 +27,7 @@ def skip_where_autogen_refuses(factory, model):
 
 
 @pytest.mark.parametrize("layout", ["tail", "roster"])
-@pytest.mark.parametrize("model", ["gpt-6-luna", "claude-haiku-5-5"])
+@pytest.mark.parametrize("model", MARKED)
 @pytest.mark.parametrize("factory", GROWING)
 async def test_each_request_begins_with_all_that_the_one_before_shared(ran, factory, model, layout):
     run = await ran(factory, model, layout)
@@ -37,7 +38,7 @@ async def test_each_request_begins_with_all_that_the_one_before_shared(ran, fact
         assert wire.shared(body)[: len(known)] == known
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MARKED)
 @pytest.mark.parametrize("factory", CHATS)
 async def test_whatever_stays_where_what_is_shared_begins_one_chat(ran, factory, model):
     skip_where_autogen_refuses(factory, model)
@@ -53,7 +54,7 @@ async def test_whatever_stays_where_what_is_shared_begins_one_chat(ran, factory,
 @pytest.mark.parametrize("layout", ["tail", "auto"])
 @pytest.mark.parametrize("factory", CHATS)
 async def test_the_chat_is_written_as_said_by_name(ran, factory, layout):
-    run = await ran(factory, "gpt-4.1-mini", layout, task=play.BRIEF)
+    run = await ran(factory, "gpt-6-luna", layout, task=play.BRIEF)
 
     said = [
         f"[{message.source}]: {message.content}"
@@ -70,7 +71,7 @@ async def test_the_chat_is_written_as_said_by_name(ran, factory, layout):
         assert heard == said[: len(heard)]
 
 
-@pytest.mark.parametrize("model", ["gpt-6-luna", "claude-haiku-5-5"])
+@pytest.mark.parametrize("model", MARKED)
 @pytest.mark.parametrize("factory", GROWING)
 async def test_a_mark_stands_where_what_is_shared_ends(ran, factory, model):
     run = await ran(factory, model, "tail")
@@ -79,14 +80,14 @@ async def test_a_mark_stands_where_what_is_shared_ends(ran, factory, model):
         assert len(wire.shared(body)) - 1 in wire.marked(body)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MARKED)
 async def test_no_request_has_more_marks_than_the_provider_takes(ran, model):
     every = [await ran(f, model, layout) for f in GROWING for layout in ("tail", "roster")]
 
     assert all(len(wire.marked(body)) <= 4 for run in every for body in run.bodies)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MARKED)
 @pytest.mark.parametrize("factory", CHATS)
 async def test_each_agent_keeps_its_own_text_word_for_word(ran, factory, model):
     skip_where_autogen_refuses(factory, model)

@@ -15,6 +15,7 @@ from . import measure, play, programs
 from .measure import MODELS, extending
 
 DROP = (("private_traces", "drop"),)
+WITH_TOOLS = (programs.round_robin_tools, programs.tool_summary, programs.swarm)
 BREAKPOINTS = ("gpt-6-luna", "claude-haiku-5-5")
 
 
@@ -58,7 +59,8 @@ async def test_unwrapped_agents_share_as_little_as_when_the_goals_were_set(
     ],
 )
 async def test_with_all_prompts_in_front_requests_extend_each_other(ran, factory, model, least):
-    assert share(await ran(factory, model, "roster", wishes=DROP)) >= least
+    wishes = DROP if factory in WITH_TOOLS else ()
+    assert share(await ran(factory, model, "roster", wishes=wishes)) >= least
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -75,7 +77,8 @@ async def test_with_all_prompts_in_front_requests_extend_each_other(ran, factory
 async def test_with_each_prompt_behind_the_chat_requests_extend_each_other(
     ran, factory, model, least
 ):
-    assert share(await ran(factory, model, "tail", wishes=DROP)) >= least
+    wishes = DROP if factory in WITH_TOOLS else ()
+    assert share(await ran(factory, model, "tail", wishes=wishes)) >= least
 
 
 @pytest.mark.parametrize("layout", ["tail", "roster"])
@@ -113,10 +116,18 @@ async def test_without_marks_nothing_is_read_where_only_marks_are(stage, mocker,
     assert run.read == 0
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("factory", [f for f in programs.PROGRAMS if f is not programs.memory])
-@pytest.mark.parametrize("task", ["TASK", "BRIEF"])
-async def test_a_wrapped_team_costs_no_more_than_a_plain_one(ran, factory, model, task):
+LONG = (programs.every_tool, programs.selector, programs.swarm_tools, programs.graph_join)
+SHORT = tuple(factory for factory in programs.PROGRAMS if factory is not programs.memory)
+
+
+@pytest.mark.parametrize(
+    ("factory", "task", "model"),
+    [
+        *((factory, "BRIEF", model) for factory in LONG for model in MODELS),
+        *((factory, "TASK", model) for factory in SHORT for model in BREAKPOINTS),
+    ],
+)
+async def test_a_wrapped_team_costs_no_more_than_a_plain_one(ran, factory, task, model):
     plain = await ran(factory, model, task=getattr(play, task))
     wrapped = await ran(factory, model, "auto", task=getattr(play, task))
 

@@ -90,7 +90,7 @@ class Wire:
             async with leg.flight.aenter(leg.keys) as held:
                 with leg.sending(held):
                     made = await inner(said, **given)
-                    leg.notice(made)
+                    leg.notice(made, whole=True)
             again = leg.again(made)
             if again is None:
                 return made

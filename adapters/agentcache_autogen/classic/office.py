@@ -45,6 +45,7 @@ class Office:
         new = [a for key, a in cast.agents.items() if key not in self.owners]
         pairs = [(a, m) for a in new if (m := self._member(a)) is not None]
         selecting = [m for chat in cast.chats.values() for m in self._selectors(chat, cast)]
+        selecting = [m for m in selecting if str(m.domain) not in self.selectors]
         members = [member for _, member in pairs] + selecting
         stands = seated(members, self.attachment, counts_fresh=True) if members else []
         for (agent, _), stand in zip(pairs, stands, strict=False):
@@ -69,7 +70,8 @@ class Office:
         cast = Cast()
         for agent in agents:
             cast.add(agent)
-        self.take_in(cast)
+        if cast.agents.keys() - self.owners.keys():
+            self.take_in(cast)
 
     def offer(self) -> None:
         """Let tools that agents were given meanwhile join the union, where that costs nothing."""
@@ -170,11 +172,13 @@ class Office:
 
     def _selectors(self, chat: Any, cast: Cast) -> list[Member]:
         """The agents that will select this chat's speakers."""
-        configs = [getattr(chat, "select_speaker_auto_llm_config", None)]
-        configs += [m.llm_config for m in cast.managers.values() if chat in chats_of(m)]
+        config = getattr(chat, "select_speaker_auto_llm_config", None)
+        every = [m for m in cast.managers.values() if any(chat is each for each in chats_of(m))]
+        clients: list[Any] = [manager.client for manager in every if manager.client is not None]
+        if config:
+            clients = [ConversableAgent(_SELECTOR, llm_config=config).client]
         found: list[Member] = []
-        for config in filter(None, configs):
-            client: Any = ConversableAgent(_SELECTOR, llm_config=config).client
+        for client in clients[:1]:
             member = self._of(_SELECTOR, client, [], "", "selector")
             if member is not None:
                 found.append(member)

@@ -68,7 +68,7 @@ def _async_create(real: Callable[..., Any]) -> Callable[..., Any]:
             async with leg.flight.aenter(leg.keys) as held:
                 with leg.sending(held):
                     answer = await real(**leg.arguments())
-                    leg.notice(answer)
+                    leg.notice(answer, whole=True)
             again = leg.again(answer)
             if again is None:
                 return answer
@@ -112,7 +112,7 @@ def _create(aside: str, real: Callable[..., Any]) -> Callable[..., Any]:
         while True:
             with leg.flight.enter(leg.keys) as held, leg.sending(held):
                 answer = real(**leg.arguments())
-                leg.notice(answer)
+                leg.notice(answer, whole=True)
             again = leg.again(answer)
             if again is None:
                 return answer

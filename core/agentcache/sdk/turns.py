@@ -164,9 +164,10 @@ class Leg:
         finally:
             self.turn.usage = self.tally.usage
 
-    def notice(self, answer: Any) -> None:
+    def notice(self, answer: Any, *, whole: bool = False) -> None:
         """Read an answer, or a piece of one."""
-        self.flight.event()
+        if not whole:
+            self.flight.event()
         self.tally.notice(answer)
         if self.turn.stand.counts_fresh:
             count_all(answer)
