@@ -192,7 +192,9 @@ def tests(session: nox.Session) -> None:
 def core(session: nox.Session) -> None:
     """Run the core suite on the installed wheel, without any framework."""
     _install_wheel(session, CORE_EXTRAS, *nox.project.dependency_groups(PYPROJECT, "test"))
-    _pytest(session, "tests/core", "tests/loopback", "tests/engine", "tests/test_*.py")
+    _pytest(
+        session, "tests/core", "tests/loopback", "tests/engine", "tests/page", "tests/test_*.py"
+    )
 
 
 @nox.session(python=PYTHONS)
@@ -248,6 +250,36 @@ def autogen_both(session: nox.Session) -> None:
     warnings = tuple(warning for row in rows for warning in row.ignored_warnings)
     paths = ("tests/agentchat", "tests/classic", "tests/contract")
     _pytest(session, *paths, ignored_warnings=warnings)
+
+
+@nox.session(python=HIGHEST)
+def breaks_outside(session: nox.Session) -> None:
+    """Show two other break detectors the corpus, and print where they and the truth disagree."""
+    _install_wheel(session, "prices", "promptcachelint==0.1.0", "cachecanary==0.4.0")
+    session.run("python", "tests/breaks/outside.py", *session.posargs)
+
+
+@nox.session(python=HIGHEST)
+def page(session: nox.Session) -> None:
+    """Use the HTML page in a real browser, in light and in dark; its pictures stay in the cache."""
+    tools = nox.project.dependency_groups(PYPROJECT, "test")
+    _install_wheel(session, "loopback", *tools, "PySide6-WebEngine==6.12.0.140")
+    pictures = session.cache_dir / "page"
+    flags = {
+        "light": "--disable-gpu",
+        "dark": "--disable-gpu --blink-settings=preferredColorScheme=0 "
+        "--force-prefers-reduced-motion",
+    }
+    for name, flag in flags.items():
+        (pictures / name).mkdir(parents=True, exist_ok=True)
+        env = {
+            "PAGE_DARK": "1" if name == "dark" else None,
+            "PAGE_PICTURES": str((pictures / name).resolve()),
+            "QTWEBENGINE_CHROMIUM_FLAGS": flag,
+            "QTWEBENGINE_DISABLE_SANDBOX": "1",  # Chromium's own does not start as root
+        }
+        options = ["--timeout=120", "--inline-snapshot=disable", "tests/page/test_in_browser.py"]
+        session.run("python", "-Im", "pytest", *options, *session.posargs, env=TEST_ENV | env)
 
 
 @nox.session(python=HIGHEST)

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from importlib.metadata import distributions
 from pathlib import Path
 
+from finding import finding
 from forking import forking
 from importing import import_time
 from kickoff import kickoff
@@ -22,6 +23,7 @@ from rows import Row, SkippedError
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "import": import_time,
     "fork": forking,
+    "breaks": finding,
     "memory": memory,
     "kickoff": kickoff,
 }

@@ -1,6 +1,8 @@
 """CrewAI: every agent of a crew becomes a fork, through its own model object.
 
 `agentcache.wrap(crew)` finds this module by its entry point. Works with crewai >= 1.14.5, < 2.
+
+PYTEST_DONT_REWRITE: it holds no test's asserts, and our plugin is loaded before pytest's.
 """
 
 try:

@@ -1,6 +1,8 @@
 """LangChain and LangGraph: every chat model call of a program becomes a fork of one prefix.
 
 `agentcache.wrap` finds this module by its entry point. Works with langchain-core >= 0.3.49, < 2.
+
+PYTEST_DONT_REWRITE: it holds no test's asserts, and our plugin is loaded before pytest's.
 """
 
 try:

@@ -2,6 +2,8 @@
 
 `agentcache.observe` finds this module by its entry point. Takes `openai` clients, sync and async
 (Chat Completions and Responses, Azure's too), and `anthropic` clients (Messages).
+
+PYTEST_DONT_REWRITE: it holds no test's asserts, and our plugin is loaded before pytest's.
 """
 
 from agentcache_openai.observing import attachments, unwrap, wrap

@@ -6,6 +6,8 @@
     agentcache.report(crew).show()
 
 Nothing heavy is imported before it is used, and no framework is imported by this package at all.
+
+PYTEST_DONT_REWRITE: it holds no test's asserts, and our plugin is loaded before pytest's.
 """
 
 from importlib import import_module

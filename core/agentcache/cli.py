@@ -13,10 +13,13 @@ from agentcache.errors import AgentcacheError
 __all__ = ["main"]
 
 _COMMANDS: Final = {
+    "breaks": ("agentcache.breaks_command.breaks", "say what broke in a recorded run"),
     "demo": ("agentcache.demo.command", "run one program as it is and wrapped, and compare"),
+    "diff": ("agentcache.breaks_command.diff", "say what broke between two requests"),
     "engine": ("agentcache.engine.command", "run the embedded engine until Ctrl-C"),
     "lock": ("agentcache.lock_command", "write down or check what a program's agents share"),
     "loopback": ("agentcache.loopback.command", "run the emulated provider until Ctrl-C"),
+    "report": ("agentcache.breaks_command.report", "report on a recorded run"),
     "rules": ("agentcache.rules_command", "show the caching rules, of all models or of one"),
 }
 

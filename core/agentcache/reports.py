@@ -166,10 +166,10 @@ _HEAD = (
 )
 
 
-def report_on(ledger: Ledger) -> Report:
-    """Make a report of a ledger's calls."""
+def report_on(ledger: Ledger, readings: Sequence[Reading] | None = None) -> Report:
+    """Make a report of a ledger's calls; `readings` are theirs, where they have been made."""
     calls = ledger.calls
-    readings = read_calls(calls)
+    readings = read_calls(calls) if readings is None else readings
     agents = list(dict.fromkeys(c.agent for c in calls if not c.error))
     unit = _unit(readings)
     rows = tuple(_row(a, [r for r in readings if r.call.agent == a], unit) for a in agents)

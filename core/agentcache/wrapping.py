@@ -262,11 +262,18 @@ def wrapped(x: T, **options: Any) -> Generator[T]:
 
 
 def report(x: object) -> "Report":
-    """Report on the calls of a wrapped object, or of a Ledger."""
+    """Report on the calls of a wrapped object, of a Ledger, or of a recording's file.
+
+    A path may name a ledger's file or whatever else `agentcache.recordings.read` takes.
+    """
     from agentcache.reports import report_on  # noqa: PLC0415 - rich loads when it is needed
 
     if isinstance(x, Ledger):
         return report_on(x)
+    if isinstance(x, str | PathLike):
+        from agentcache.recordings import read  # noqa: PLC0415 - few programs read one
+
+        return report_on(read(cast("str | PathLike[str]", x)).ledger())
     return report_on(_attached(x)[-1].ledger)
 
 

@@ -109,6 +109,28 @@ class Desk:
         """The same, read."""
         return [json.loads(raw) for raw in self.raw]
 
+    async def both(
+        self,
+        build: Callable[[ChatCompletionClient], Any],
+        *,
+        task: Any = play.TASK,
+        script: Callable[[], loopback.Script] | None = None,
+        model: str = "gpt-6-luna",
+        **info: Any,
+    ) -> tuple[list[Any], list[Any], list[dict[str, Any]], Any]:
+        """Run a team that `build` makes, plain and wrapped.
+
+        Gives both transcripts, the requests of the wrapped one, and that team.
+        """
+        told = []
+        for layout in ("", "tail"):
+            self.begin(script() if script else None)
+            team = build(self.client(model, **info))
+            if layout:
+                agentcache.wrap(team, layout=layout)
+            told.append(measure.transcript(await team.run(task=task)))
+        return *told, self.bodies, team
+
 
 @pytest.fixture
 async def desk(stage: measure.Stage) -> AsyncIterator[Desk]:

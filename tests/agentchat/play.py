@@ -57,6 +57,12 @@ OWN = {"planner": "read_calendar", "writer": "search_archive", "critic": "check_
 
 TRIO = tuple(OWN)
 
+DOT = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR"
+    "9awAAAABJRU5ErkJggg=="
+)
+"""An image of one pixel."""
+
 _MANAGER = {
     "selector": "Then select the next role",
     "facts": "please answer the following pre-survey",

@@ -85,7 +85,7 @@ def client(provider: loopback.Loopback, model: str, **info: Any) -> ChatCompleti
 
 
 @dataclass
-class _Desk:
+class Staff:
     """The agents of a program and the note of which tools ran."""
 
     make_client: MakeClient
@@ -124,8 +124,8 @@ def round_robin(
     make_client: MakeClient, *, task: str = TASK, stream: bool = False, **options: Any
 ) -> Program:
     """Three agents in turn; `options` are the agents'."""
-    desk = _Desk(make_client, stream)
-    return desk.program(RoundRobinGroupChat(desk.trio(**options), max_turns=TURNS), task)
+    staff = Staff(make_client, stream)
+    return staff.program(RoundRobinGroupChat(staff.trio(**options), max_turns=TURNS), task)
 
 
 def round_robin_tools(
@@ -137,9 +137,9 @@ def round_robin_tools(
     reflect: bool = True,
 ) -> Program:
     """The same, where some look something up before they speak."""
-    desk = _Desk(make_client, stream)
-    agents = desk.trio(*own_tool, reflect_on_tool_use=reflect)
-    program = desk.program(RoundRobinGroupChat(agents, max_turns=TURNS), task)
+    staff = Staff(make_client, stream)
+    agents = staff.trio(*own_tool, reflect_on_tool_use=reflect)
+    program = staff.program(RoundRobinGroupChat(agents, max_turns=TURNS), task)
     program.tools = tuple(OWN[name] for name in own_tool)
     return program
 
@@ -156,11 +156,11 @@ def tool_summary(make_client: MakeClient, *, task: str = TASK, stream: bool = Fa
 
 def selector(make_client: MakeClient, *, task: str = TASK, stream: bool = False) -> Program:
     """A model selects who speaks, before every turn."""
-    desk = _Desk(make_client, stream)
+    staff = Staff(make_client, stream)
     team = SelectorGroupChat(
-        desk.trio(), make_client(), max_turns=TURNS, model_client_streaming=stream
+        staff.trio(), make_client(), max_turns=TURNS, model_client_streaming=stream
     )
-    return desk.program(team, task)
+    return staff.program(team, task)
 
 
 def swarm(
@@ -171,13 +171,13 @@ def swarm(
     own_tool: Sequence[str] = (),
 ) -> Program:
     """Each speaks, then hands over to the next; with its tool's result, where it has a tool."""
-    desk = _Desk(make_client, stream)
+    staff = Staff(make_client, stream)
     after = dict(zip(TRIO, (*TRIO[1:], TRIO[0]), strict=True))
     agents = [
-        desk.agent(name, tool=name in own_tool, handoffs=[following])
+        staff.agent(name, tool=name in own_tool, handoffs=[following])
         for name, following in after.items()
     ]
-    program = desk.program(Swarm(agents, max_turns=TURNS + 1), task)
+    program = staff.program(Swarm(agents, max_turns=TURNS + 1), task)
     program.tools = tuple(OWN[name] for name in own_tool)
     return program
 
@@ -200,46 +200,46 @@ def graph_join(make_client: MakeClient, *, task: str = TASK, stream: bool = Fals
 def _graph(
     make_client: MakeClient, task: str, stream: bool, wide: Sequence[str], last: Sequence[str]
 ) -> Program:
-    desk, builder = _Desk(make_client, stream), DiGraphBuilder()
+    staff, builder = Staff(make_client, stream), DiGraphBuilder()
     names = ("planner", *wide, *last)
     for name in names:
-        builder.add_node(desk.agent(name))
+        builder.add_node(staff.agent(name))
     for name in wide:
         builder.add_edge("planner", name)
         for following in last:
             builder.add_edge(name, following)
     team = GraphFlow(builder.get_participants(), graph=builder.build())
-    return desk.program(team, task, *names, ordered=False)
+    return staff.program(team, task, *names, ordered=False)
 
 
 def magentic(make_client: MakeClient, *, task: str = TASK, stream: bool = False) -> Program:
     """An orchestrator that plans, asks for progress before every turn, and answers in the end."""
-    desk = _Desk(make_client, stream)
-    return desk.program(MagenticOneGroupChat(desk.trio(), make_client()), task)
+    staff = Staff(make_client, stream)
+    return staff.program(MagenticOneGroupChat(staff.trio(), make_client()), task)
 
 
 def nested(make_client: MakeClient, *, task: str = TASK, stream: bool = False) -> Program:
     """The planner in turn with a team of writer and critic; teams take teams from 0.7 on."""
     pytest.importorskip("autogen_agentchat", "0.7")
-    desk = _Desk(make_client, stream)
-    planner, *others = desk.trio()
+    staff = Staff(make_client, stream)
+    planner, *others = staff.trio()
     inner = RoundRobinGroupChat(others, name="drafting_desk", max_turns=2)
-    return desk.program(RoundRobinGroupChat([planner, inner], max_turns=4), task)
+    return staff.program(RoundRobinGroupChat([planner, inner], max_turns=4), task)
 
 
 def single(
     make_client: MakeClient, *, task: str = TASK, stream: bool = False, **options: Any
 ) -> Program:
     """One agent, asked twice; `options` are the agent's."""
-    desk = _Desk(make_client, stream)
-    agent = desk.agent("writer", **options)
+    staff = Staff(make_client, stream)
+    agent = staff.agent("writer", **options)
 
     async def arun() -> TaskResult:
         first = await agent.run(task=task)
         again = await agent.run(task="Make it shorter, please.")
         return TaskResult(messages=[*first.messages, *again.messages])
 
-    return Program(agent, arun, ("writer",), (), desk.ran)
+    return Program(agent, arun, ("writer",), (), staff.ran)
 
 
 def memory(make_client: MakeClient, *, task: str = TASK, stream: bool = False) -> Program:
@@ -247,12 +247,12 @@ def memory(make_client: MakeClient, *, task: str = TASK, stream: bool = False) -
 
     AutoGen itself refuses this for Anthropic, and for a model without `multiple_system_messages`.
     """
-    desk = _Desk(make_client, stream)
+    staff = Staff(make_client, stream)
     texts = ("The board reads one page.", "The Harbour Line has four ferries.")
     contents = [MemoryContent(content=text, mime_type="text/plain") for text in texts]
-    planner, _, critic = desk.trio()
-    writer = desk.agent("writer", memory=[ListMemory(memory_contents=contents)])
-    return desk.program(RoundRobinGroupChat([planner, writer, critic], max_turns=TURNS), task)
+    planner, _, critic = staff.trio()
+    writer = staff.agent("writer", memory=[ListMemory(memory_contents=contents)])
+    return staff.program(RoundRobinGroupChat([planner, writer, critic], max_turns=TURNS), task)
 
 
 PROGRAMS = (

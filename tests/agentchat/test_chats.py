@@ -1,6 +1,7 @@
 """The chat as each agent reads it: all that was said to it, and nothing that was not."""
 
 import json
+import random
 from itertools import pairwise
 
 import pytest
@@ -28,7 +29,7 @@ def grows(bodies):
 
 
 def trio(client, **options):
-    return programs._Desk(lambda: client).trio(**options)
+    return programs.Staff(lambda: client).trio(**options)
 
 
 @models
@@ -204,7 +205,7 @@ async def test_an_agent_that_looks_up_several_times_extends_its_own_requests(des
         return loopback.Answer(f"Said by the {play.speaker(turn)}.")
 
     desk.begin(script)
-    made = programs._Desk(desk.client)
+    made = programs.Staff(desk.client)
     planner = made.agent("planner")
     writer = made.agent("writer", tool=True, max_tool_iterations=4)
     team = agentcache.wrap(RoundRobinGroupChat([planner, writer], max_turns=2), layout="tail")
@@ -215,3 +216,25 @@ async def test_an_agent_that_looks_up_several_times_extends_its_own_requests(des
     loop = [wire.blocks(body) for body in desk.bodies if wire.who(body) == "writer"]
     assert len(loop) == 4
     assert all(after[: len(before)] == before for before, after in pairwise(loop))
+
+
+@pytest.mark.parametrize("layout", ["auto", "tail", "roster"])
+@pytest.mark.parametrize("seed", range(3))
+async def test_whoever_speaks_when_the_chat_is_read_in_the_order_it_was_said(desk, layout, seed):
+    rota = [*random.Random(seed).choices(play.TRIO, k=8), "critic"]
+    words = random.Random(seed).choices(["Aye.", "No.", "Again, please."], k=len(rota))
+    desk.begin(lambda _turn: loopback.Answer(words[len(desk.bodies) - 1]))
+    said = iter(rota)
+    client = desk.client("claude-haiku-5-5")
+    team = SelectorGroupChat(
+        trio(client), client, max_turns=len(rota), selector_func=lambda _messages: next(said)
+    )
+    agentcache.wrap(team, layout=layout)
+
+    await team.run(task=play.BRIEF)
+
+    expected = [f"[{who}]: {word}" for who, word in zip(rota, words, strict=True)]
+    for turn, body in enumerate(desk.bodies):
+        parts = [block[1]["text"] for block in wire._blocks(body) if isinstance(block, list)]
+        heard = [text for text in parts if text.startswith("[") and not text.startswith("[user]")]
+        assert heard == expected[:turn]

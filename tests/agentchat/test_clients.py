@@ -176,9 +176,9 @@ async def test_azures_client_is_forked_as_openais_is(desk, stream):
 @pytest.mark.parametrize("vision", [False, True])
 async def test_a_client_of_the_programs_own_sees_an_image_if_it_can(vision):
     client = Scribe(vision=vision)
-    team = RoundRobinGroupChat(programs._Desk(lambda: client).trio(), max_turns=2)
+    team = RoundRobinGroupChat(programs.Staff(lambda: client).trio(), max_turns=2)
     agentcache.wrap(team, layout="tail")
-    dot = Image.from_uri(DOT)
+    dot = Image.from_uri(play.DOT)
 
     await team.run(task=MultiModalMessage(content=["Look at this pier.", dot], source="user"))
 
@@ -190,9 +190,3 @@ async def test_a_client_of_the_programs_own_sees_an_image_if_it_can(vision):
 
 def parts_of(message):
     return message.content if isinstance(message.content, list) else [message.content]
-
-
-DOT = (
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR"
-    "9awAAAABJRU5ErkJggg=="
-)

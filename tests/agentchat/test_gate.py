@@ -27,7 +27,7 @@ def slowly() -> Iterator[loopback.Loopback]:
 def at_once(client: Any, *, stream: bool = False) -> GraphFlow:
     """Three agents that all begin."""
     builder = DiGraphBuilder()
-    for agent in programs._Desk(lambda: client, stream).trio():
+    for agent in programs.Staff(lambda: client, stream).trio():
         builder.add_node(agent)
     return GraphFlow(builder.get_participants(), graph=builder.build())
 
@@ -86,7 +86,7 @@ async def test_if_the_first_call_fails_the_others_go_on(model):
     with slowly() as provider:
         provider.fail("500", at=1)
         client = programs.client(provider, model)
-        agents = agentcache.wrap(programs._Desk(lambda: client).trio(), layout="tail")
+        agents = agentcache.wrap(programs.Staff(lambda: client).trio(), layout="tail")
 
         runs = [asyncio.ensure_future(agent.run(task=play.BRIEF)) for agent in agents]
         ended, waiting = await asyncio.wait(runs, timeout=10)

@@ -123,7 +123,7 @@ def call(name):
 
 def two_tools(make_client, **options):
     made = programs.round_robin_tools(make_client, **options)
-    desk = programs._Desk(make_client, ran=made.ran)
+    desk = programs.Staff(make_client, ran=made.ran)
     made.root._participants[1]._workbench = [StaticStreamWorkbench([*map(desk.tool, BOTH)])]
     return made
 

@@ -48,7 +48,7 @@ def requests_of(desk, name):
 )
 async def test_an_agent_that_forgets_is_not_forked_and_its_neighbours_are(desk, model, bounded):
     client = desk.client(model)
-    made = programs._Desk(lambda: client)
+    made = programs.Staff(lambda: client)
     planner, _, critic = made.trio()
     forgetful = made.agent("writer", model_context=bounded())
     team = RoundRobinGroupChat([planner, forgetful, critic], max_turns=7)
@@ -67,7 +67,7 @@ async def test_an_agent_that_forgets_is_not_forked_and_its_neighbours_are(desk, 
 async def test_an_agent_with_a_limit_of_tokens_is_not_forked(desk):
     client = desk.client()
     limited = TokenLimitedChatCompletionContext(client, token_limit=2000)
-    made = programs._Desk(lambda: client)
+    made = programs.Staff(lambda: client)
     agents = [made.agent("planner"), made.agent("writer", model_context=limited)]
 
     with pytest.warns(AgentcacheWarning, match="writer: bounded_context.*TokenLimited"):
@@ -78,7 +78,7 @@ async def test_a_forgetful_agent_is_sent_what_it_is_sent_unwrapped(desk):
     async def run(wrap):
         desk.begin()
         client = desk.client()
-        made = programs._Desk(lambda: client)
+        made = programs.Staff(lambda: client)
         planner, _, critic = made.trio()
         forgetful = made.agent("writer", model_context=BufferedChatCompletionContext(4))
         team = RoundRobinGroupChat([planner, forgetful, critic], max_turns=7)
@@ -95,7 +95,7 @@ async def test_a_forgetful_agent_is_sent_what_it_is_sent_unwrapped(desk):
 async def test_a_selector_that_forgets_is_not_forked(desk, model):
     client = desk.client(model)
     team = SelectorGroupChat(
-        programs._Desk(lambda: client).trio(),
+        programs.Staff(lambda: client).trio(),
         client,
         max_turns=4,
         model_context=BufferedChatCompletionContext(2),
@@ -113,7 +113,7 @@ async def test_a_selector_that_forgets_is_not_forked(desk, model):
 
 @models
 async def test_an_agent_alone_is_left_alone_and_that_is_said(desk, model):
-    agent = programs._Desk(lambda: desk.client(model)).agent("writer")
+    agent = programs.Staff(lambda: desk.client(model)).agent("writer")
     agentcache.wrap(agent)
 
     await agent.run(task=play.TASK)
@@ -124,7 +124,7 @@ async def test_an_agent_alone_is_left_alone_and_that_is_said(desk, model):
 
 
 async def test_an_agent_alone_is_forked_where_that_is_asked(desk):
-    agent = programs._Desk(desk.client).agent("writer")
+    agent = programs.Staff(desk.client).agent("writer")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         agentcache.wrap(agent, layout="tail")
@@ -149,7 +149,7 @@ async def test_structured_output_passes_through_untouched_and_is_recorded(desk):
     async def run(wrap):
         desk.begin(script)
         client = desk.client()
-        made = programs._Desk(lambda: client)
+        made = programs.Staff(lambda: client)
         planner, _, critic = made.trio()
         writer = made.agent("writer", output_content_type=Memo)
         team = RoundRobinGroupChat(

@@ -210,7 +210,7 @@ async def test_teams_in_a_list_share_one_session(desk):
 
 async def test_agents_in_a_list_share_one_session(desk):
     client = desk.client()
-    agents = programs._Desk(lambda: client).trio()
+    agents = programs.Staff(lambda: client).trio()
     agentcache.wrap(agents, layout="tail")
 
     for agent in agents:

@@ -1,18 +1,21 @@
 """Real runs for the page: agents over core alone, on the loopback provider; some break."""
 
 import json
+import warnings
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.request import Request, urlopen
 
 from agentcache import loopback
 from agentcache.attach import Attachment, Flight, Options
-from agentcache.demo import office
+from agentcache.breaks import find_break
+from agentcache.demo.office import tool_calls
 from agentcache.demo.scenario import brief
+from agentcache.errors import CacheBreakWarning
 from agentcache.forks import Fork
-from agentcache.ledger import Ledger
+from agentcache.ledger import Call, Ledger
 from agentcache.parent import CacheDomain, freeze
 from agentcache.rules import rule_for
 from agentcache.usage import Usage
@@ -20,7 +23,7 @@ from agentcache.usage import Usage
 __all__ = ["Team", "Worker", "run_office"]
 
 Said = list[dict[str, Any]]
-NAMES = tuple(name for name, _ in office.tool_calls)
+NAMES = tuple(name for name, _ in tool_calls)
 TOOLS = [
     {
         "type": "function",
@@ -55,7 +58,8 @@ def cut_short(said: Said, turn: int) -> None:
 
 def tell_the_time(said: Said, turn: int) -> None:
     """Write the time into the task."""
-    said[0]["content"] = said[0]["content"].split("\n")[0] + f"\nIt is 2026-11-23T10:0{turn}:00Z."
+    told = said[0]["content"].partition("\nIt is ")[0]
+    said[0]["content"] = f"{told}\nIt is 2026-11-23T10:0{turn}:00Z."
 
 
 @dataclass
@@ -147,23 +151,37 @@ def result(worker: Worker, turn: int) -> str:
 
 
 def team() -> list[Worker]:
-    """Six agents; three of them spoil their own prefix."""
-    task = "Prepare the page that the board decides on."
+    """Six agents, each with the brief in its task; three of them spoil their own prefix."""
+    task = f"Prepare the page that the board decides on.\n\n{brief()}"
     return [
         Worker("researcher", "You are the market researcher. You trust records.", task, 6),
         Worker("analyst", "You are the pricing analyst.", task, 5, cut_short),
-        Worker("reviewer", "You are the reviewer. You killed three launches.", task, 4, number_anew),
+        Worker(
+            "reviewer", "You are the reviewer. You killed three launches.", task, 4, number_anew
+        ),
         Worker("planner", "You are the planner.", task, 4, tell_the_time),
         Worker("writer", "You are the writer. You put the decision first.", task, 3),
         Worker("translator", "You are the translator.", task, 1),
     ]
 
 
-def run_office(ledger: Ledger) -> Ledger:
-    """Run the six on one model and two of them on another; return the ledger."""
-    with loopback.serve() as provider:
+def run_office(*, content: bool = False) -> Ledger:
+    """Run the six on one model and two of them on another; return the ledger, with what broke.
+
+    Each call is compared with the one before it of the same agent, as `agentcache breaks` does.
+    """
+    full = Ledger(content=True)
+    with loopback.serve() as provider, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CacheBreakWarning)
         for model, workers in (("gpt-6-luna", team()), ("gpt-4.1-mini", team()[:2])):
-            one = Team(provider, ledger, model)
+            office = Team(provider, full, model)
             for worker in workers:
-                one.work(worker)
+                office.work(worker)
+    ledger = Ledger(source=full.source, content=content)
+    latest: dict[tuple[str, str], Call] = {}
+    for call in full.calls:
+        kin = latest.get((call.agent, call.model))
+        latest[call.agent, call.model] = call
+        broke = kin and find_break(kin.request or {}, call.request or {}, agent=call.agent)
+        ledger.record(replace(call, kin=kin and kin.index, broke=broke))
     return ledger

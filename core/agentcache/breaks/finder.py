@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 from agentcache.blocks import Block, dumps
+from agentcache.breaks.cleaning import plain
 from agentcache.breaks.found import Found, of_leaf, short
 from agentcache.breaks.leaves import Leaf, first_leaf
 from agentcache.breaks.marks import in_marks, only_marked
 from agentcache.breaks.talk import agent_of, in_messages, is_another, messages_of
-from agentcache.breaks.timing import in_time, tokens_of
+from agentcache.breaks.timing import in_time, lifetimes, tokens_of
 from agentcache.breaks.tools import in_tools
 from agentcache.breaks.values import CacheBreak
 from agentcache.dialects import Dialect, dialect, dialect_of
@@ -49,10 +50,25 @@ def find_break(
         OptionError: a request of no known shape, or a `provider` that no row names.
 
     """
-    wire = _wire(before, after)
-    rule = rule_for(_model(after) or _model(before), provider=provider)
     usages = (_usage(before_usage), _usage(after_usage))
-    return compare(wire, rule, (before, after), usages, idle_s=idle_s, agent=agent)
+    try:
+        return _found((before, after), provider, idle_s, usages, agent)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, OptionError):
+            raise
+    return _found((plain(before), plain(after)), provider, idle_s, usages, agent)
+
+
+def _found(
+    requests: tuple[Mapping[str, Any], Mapping[str, Any]],
+    provider: str | None,
+    idle_s: float | None,
+    usages: tuple[Usage | None, Usage | None],
+    agent: str,
+) -> CacheBreak | None:
+    before, after = requests
+    rule = rule_for(_model(after) or _model(before), provider=provider)
+    return compare(_wire(before, after), rule, requests, usages, idle_s=idle_s, agent=agent)
 
 
 def compare(
@@ -70,17 +86,19 @@ def compare(
     found = _in_bytes(wire, rule, requests, (one, other))
     moved = found is not None and found.section in ("messages", "system")
     if moved and _was_a_tail(rule, before, one, other):
-        return None
+        found = None
     total = sum(len(b.json) for b in other if b.section != "params")
     shared = _shared(one, other)
     if found is None:
         found = _in_headers(rule, before, after)
     chained = any(after.get(name) for name in ("previous_response_id", "conversation"))
-    if found is None and not chained:
+    again = usages[1] is None and before == after
+    if found is None and not chained and not again:
         found = in_marks(wire, rule, requests, _rendered(one), _rendered(other))
     source = "bytes"
     if found is None and rule.matching != "none" and not chained:
-        found = in_time(rule, shared, total, idle_s, usages)
+        lives = lifetimes(wire, rule, before, _rendered(one), len(shared))
+        found = in_time(rule, shared, total, idle_s, usages, lives)
         source = "bytes" if found is None else "usage"
     if found is None:
         return None
@@ -98,7 +116,7 @@ def compare(
         offset=found.offset,
         before=found.before,
         after=found.after,
-        level=found.level,
+        level="messages" if found.section == "messages" else found.level,
         source="usage" if source == "usage" else "bytes",
         tokens_lost=lost,
         money_lost=_money(rule, _model(after), lost),
@@ -127,7 +145,10 @@ def _model(request: Mapping[str, Any]) -> str:
 def _usage(payload: Mapping[str, Any] | Usage | None) -> Usage | None:
     if payload is None or isinstance(payload, Usage):
         return payload
-    return Usage.from_payload(payload)
+    try:
+        return Usage.from_payload(payload)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return Usage()
 
 
 def _rendered(blocks: Sequence[Block]) -> list[Block]:
@@ -160,12 +181,23 @@ def _in_bytes(
         return tools
     system = _in_system(wire, before, after)
     if system is not None:
-        return system
+        return _related(wire, requests, system)
     if after.get("previous_response_id") or after.get("conversation"):
         return params  # what was said before is with the server
     one, other = (messages_of(wire, r, b) for r, b in zip(requests, blocks, strict=True))
     shared = bool(one and other) and one[0].key == other[0].key
-    return (params if shared else None) or in_messages(wire, one, other)
+    found = (params if shared else None) or in_messages(wire, one, other)
+    return _related(wire, requests, found) if found is not None else None
+
+
+def _related(
+    wire: Dialect, requests: tuple[Mapping[str, Any], Mapping[str, Any]], found: Found
+) -> Found:
+    """Whether a system text that was edited is not the same agent's any more."""
+    if found.kind != "text_edit" or found.section != "system":
+        return found
+    one, other = ("\n\n".join(map(str, wire.split(request).system)) for request in requests)
+    return replace(found, relation="replaces") if is_another(one, other) else found
 
 
 def _was_a_tail(
@@ -228,8 +260,7 @@ def _in_system(wire: Dialect, before: Mapping[str, Any], after: Mapping[str, Any
         leaf = first_leaf(a, b)
         if leaf is not None:
             whole = isinstance(after.get(key), str)
-            found = of_leaf(leaf, "system", key if whole else f"{key}[{n}]", "text_edit")
-            return replace(found, relation="replaces") if is_another(dumps(a), dumps(b)) else found
+            return of_leaf(leaf, "system", key if whole else f"{key}[{n}]", "text_edit")
     if len(one) == len(other):
         return None
     n = min(len(one), len(other))
@@ -239,10 +270,7 @@ def _in_system(wire: Dialect, before: Mapping[str, Any], after: Mapping[str, Any
 
 def _in_text(key: str, old: str, new: str) -> Found | None:
     leaf = first_leaf(old, new)
-    if leaf is None:
-        return None
-    found = of_leaf(leaf, "system", key, "text_edit")
-    return replace(found, relation="replaces") if is_another(old, new) else found
+    return of_leaf(leaf, "system", key, "text_edit") if leaf is not None else None
 
 
 def _bare(rest: list[Any]) -> Any:
@@ -259,7 +287,8 @@ def _texts(system: Any, wire: Dialect) -> list[Any]:
 
 def _in_headers(rule: Rule, before: Mapping[str, Any], after: Mapping[str, Any]) -> Found | None:
     """What decides where a request lands, or how its head is read."""
-    for name in dict.fromkeys((*_named(rule), *(["user"] if "user" in rule.freeze else []))):
+    names = [*_named(rule), *(["user"] if "user" in rule.freeze else [])]
+    for name in dict.fromkeys(names):
         one, other = _at(before, name), _at(after, name)
         if one != other:
             return Found("affinity", "headers", name, None, short(one), short(other))

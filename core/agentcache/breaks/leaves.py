@@ -6,7 +6,7 @@ from typing import Any, Literal
 from agentcache.blocks import dumps
 from agentcache.dialects.base import is_json, is_list
 
-__all__ = ["Leaf", "first_leaf", "same_but_order"]
+__all__ = ["Leaf", "first_leaf", "same", "same_but_order"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,24 @@ def first_leaf(before: Any, after: Any, path: str = "") -> Leaf | None:
 
     What came or went is placed in the object or list that it came into.
     """
-    if dumps(before) == dumps(after):
+    if same(before, after):
         return None
     if is_json(before) and is_json(after):
         return _in_objects(before, after, path)
     if is_list(before) and is_list(after):
         return _in_lists(before, after, path)
     return Leaf(path, before, after, "value")
+
+
+def same(before: Any, after: Any) -> bool:
+    """Whether two values are sent as the same bytes."""
+    if isinstance(before, str) and isinstance(after, str):
+        return before == after
+    if is_json(before) and is_json(after):
+        return list(before) == list(after) and all(same(v, after[k]) for k, v in before.items())
+    if is_list(before) and is_list(after):
+        return len(before) == len(after) and all(map(same, before, after))
+    return dumps(before) == dumps(after)
 
 
 def same_but_order(before: Any, after: Any) -> bool:
@@ -50,7 +61,7 @@ def _sorted(value: Any) -> Any:
 
 def _in_objects(before: dict[str, Any], after: dict[str, Any], path: str) -> Leaf | None:
     if set(before) == set(after) and list(before) != list(after):
-        moved = [k for k in before if dumps(before[k]) != dumps(after[k])]
+        moved = [k for k in before if not same(before[k], after[k])]
         if all(same_but_order(before[k], after[k]) for k in moved):
             return Leaf(path, before, after, "order")
     for key in [*before, *(k for k in after if k not in before)]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from agentcache.blocks import Block, dumps
+from agentcache.blocks import Block
 from agentcache.breaks.found import Found, short
 from agentcache.dialects import Dialect
 from agentcache.dialects.base import is_json
@@ -25,11 +25,12 @@ def in_marks(
 
     `before` and `after` are all blocks of both requests that render, in order.
     """
+    tier = _tier(wire, rule, requests, before, after)
     if not rule.marks:
-        return None
+        return tier
     return (
         _too_many(wire, rule, requests[1], after)
-        or _tier(requests, before, after)
+        or tier
         or _unread(wire, rule, requests, (before, after))
     )
 
@@ -60,8 +61,8 @@ def _unread(
 ) -> Found | None:
     before, after = blocks
     shared = _shared(before, after)
-    written = [n for n in _ends(rule, requests[0], before) if n < shared]
-    found = _ends(rule, requests[1], after)
+    written = [n for n in _ends(wire, rule, requests[0], before) if n < shared]
+    found = _ends(wire, rule, requests[1], after)
     if rule.matching != "breakpoint" or not shared:
         return None
     if not written:
@@ -70,12 +71,10 @@ def _unread(
     ahead = [n for n in found if n >= last]
     if last in found or (ahead and _reaches(wire, after, last, ahead[0], reach)):
         return None
-    if ahead and _inside(wire, after, last):
-        return Found("mark_missing", "marks", after[last].path)
-    if ahead:
+    if ahead and not _inside(wire, after, last):
         note = f"{ahead[0] - last} blocks lie between; a read looks back {reach}."
         return Found("lookback_exceeded", "marks", after[ahead[0]].path, note=note)
-    if found and found[-1] < last:
+    if not ahead and found and found[-1] < last:
         sides = (before[last].path, after[found[-1]].path)
         return Found("mark_moved_back", "marks", after[found[-1]].path, None, *sides)
     return Found("mark_missing", "marks", after[last].path)
@@ -97,10 +96,13 @@ def _reaches(wire: Dialect, blocks: Sequence[Block], at: int, mark: int, reach: 
     return not _inside(wire, blocks, at) and len(passed) <= reach
 
 
-def _ends(rule: Rule, request: Mapping[str, Any], blocks: Sequence[Block]) -> list[int]:
+def _ends(
+    wire: Dialect, rule: Rule, request: Mapping[str, Any], blocks: Sequence[Block]
+) -> list[int]:
     """Where a request writes, or looks for what was written."""
     marked = [n for n, block in enumerate(blocks) if block.mark]
-    if rule.automatic and not only_marked(request) and blocks:
+    automatic = rule.automatic and not only_marked(request)
+    if blocks and (automatic or wire.mark_key in request):
         marked.append(len(blocks) - 1)
     return list(dict.fromkeys(marked))
 
@@ -111,26 +113,29 @@ def _shared(before: Sequence[Block], after: Sequence[Block]) -> int:
     return next((n for n, (a, b) in pairs if a.identity != b.identity), short_one)
 
 
-def _tier(requests: Requests, before: Sequence[Block], after: Sequence[Block]) -> Found | None:
+def _tier(
+    wire: Dialect, rule: Rule, requests: Requests, before: Sequence[Block], after: Sequence[Block]
+) -> Found | None:
     """A lifetime that another one is asked for: of a mark at one place, or of all."""
-    old, new = (_option(request) for request in requests)
-    if old != new:
-        return Found("ttl_tier", "marks", _OPTIONS, None, old, new)
+    for name in (_OPTIONS, wire.mark_key):
+        if name in rule.freeze or (name == wire.mark_key and rule.marks):
+            old, new = (_asked(rule, request.get(name)) for request in requests)
+            if old != new:
+                return Found("ttl_tier", "marks", name, None, old, new)
     for one, other in zip(before, after, strict=False):
-        if one.identity != other.identity:
+        if one.identity != other.identity or not rule.marks:
             break
-        if one.mark and other.mark and _ttl(one.mark) != _ttl(other.mark):
-            sides = (_ttl(one.mark), _ttl(other.mark))
+        if one.mark and other.mark and _ttl(rule, one.mark) != _ttl(rule, other.mark):
+            sides = (_ttl(rule, one.mark), _ttl(rule, other.mark))
             return Found("ttl_tier", "marks", other.path, None, *sides)
     return None
 
 
-def _option(request: Mapping[str, Any]) -> str:
-    options: Any = request.get(_OPTIONS)
-    held = [options.get("ttl") if is_json(options) else None, request.get("prompt_cache_retention")]
-    return short(next((value for value in held if value is not None), None)) or "default"
+def _ttl(rule: Rule, mark: str) -> str:
+    return _asked(rule, json.loads(mark)[1])
 
 
-def _ttl(mark: str) -> str:
-    value: Any = json.loads(mark)[1]
-    return str(value.get("ttl", "default")) if is_json(value) else dumps(value)
+def _asked(rule: Rule, value: Any) -> str:
+    """Name of the lifetime that is asked for, be it the usual one."""
+    ttl: Any = value.get("ttl") if is_json(value) else None
+    return short(ttl) or rule.ttl.name

@@ -5,12 +5,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import SequenceMatcher
 from typing import Any, Final, cast
 
 from agentcache.blocks import Block, dumps
 from agentcache.breaks.found import Found, of_leaf, short
 from agentcache.breaks.leaves import first_leaf
+from agentcache.breaks.texts import alike, change_of, first_difference, last_difference
 from agentcache.breaks.values import Kind
 from agentcache.dialects import Dialect
 from agentcache.dialects.base import is_json, is_list, role_of, strip_marks
@@ -28,12 +28,11 @@ _GONE: Final = re.compile(
     re.IGNORECASE,
 )
 _NEAR: Final = 0.6
-_SAME: Final = 0.75
+_SAME: Final = 0.6
+_STEPS: Final = 64
 _IMAGE_AT: Final = re.compile(r"content\[(\d+)\]")
 _AGENT: Final = re.compile(r'<agent name="([^"]*)">')
 _HEAD: Final = 400
-_LOOK: Final = 600
-"""Characters of two system texts that tell whether one is an edit of the other."""
 
 
 class Message:
@@ -128,9 +127,7 @@ def _in_system(
     one, other = before[at], after[at]
     lead = all(m.is_system for m in before[:at])
     if one.is_system and other.is_system:
-        found = _first(key, one, other, "text_edit", section="system" if lead else "messages")
-        new = found is not None and lead and is_another(_text(one.body), _text(other.body))
-        return replace(found, relation="replaces") if found is not None and new else found
+        return _first(key, one, other, "text_edit", section="system" if lead else "messages")
     moved = _moved(key, before, after, at)
     if moved is not None:
         return moved
@@ -140,7 +137,7 @@ def _in_system(
 
 def is_another(one: str, other: str) -> bool:
     """Whether a system text is not an edit of the other one, but another agent's."""
-    return SequenceMatcher(None, one[:_LOOK], other[:_LOOK], autojunk=False).ratio() < _SAME
+    return alike(one, other) < _SAME
 
 
 def _shuffled(key: str, one: Sequence[Message], other: Sequence[Message]) -> Found | None:
@@ -191,10 +188,15 @@ def _ids_anew(key: str, one: Sequence[Message], other: Sequence[Message]) -> Fou
 def _moved(key: str, before: Sequence[Message], after: Sequence[Message], at: int) -> Found | None:
     """Messages that came, went, or were replaced by fewer, with the same ones after them."""
     one, other = [m.bare for m in before[at:]], [m.bare for m in after[at:]]
+    tried = 0
     for gone, new in _steps(len(one), len(other)):
-        if gone == new == 1 or not _goes_on(one, other, gone, new):
+        if gone >= len(one) or new >= len(other) or one[gone] != other[new]:
             continue
-        return _step(key, before, after, at, (gone, new))
+        tried += 1
+        if _goes_on(one, other, gone, new):
+            return _step(key, before, after, at, (gone, new))
+        if tried == _STEPS:
+            break
     return None
 
 
@@ -207,8 +209,6 @@ def _steps(one: int, other: int) -> list[tuple[int, int]]:
 
 def _goes_on(one: list[bytes], other: list[bytes], gone: int, new: int) -> bool:
     """Whether both go on alike after that, as far as the shorter one reaches."""
-    if gone >= len(one) or new >= len(other) or one[gone] != other[new]:
-        return False
     left, right = one[gone:], other[new:]
     length = min(len(left), len(right))
     return length > 0 and left[:length] == right[:length]
@@ -232,27 +232,63 @@ def _step(
 
 def _edited(key: str, one: Sequence[Message], other: Sequence[Message]) -> Found | None:
     """A message that is not what it was, though the conversation goes on as before."""
-    inside = len(one) == 1 and _is_marked_inside(one[0], other[0])
-    if not inside and (len(one) == 1 or not _same_talk(one, other)):
-        return None
     first, second = one[0], other[0]
+    goes_on = len(one) > 1 and _same_talk(one, other)
+    if not goes_on and not _is_shared(one, other):
+        return None
     shrunk = [
         (a, b)
         for a, b in zip(one, other, strict=False)
-        if a.key != b.key and _is_result(a) and _GONE.search(_text(b.body))
+        if a.key != b.key and _is_result(a) and _GONE.search(_text(b.body)[:_HEAD])
     ]
     if len(shrunk) > 1:
         path = f"{key}[{second.number}]"
         return Found("compaction", "messages", path, None, short(first.body), short(second.body))
-    return _first(key, first, second, "message_edited", section="messages")
+    found = _first(key, first, second, "message_edited", section="messages")
+    apart = not goes_on and len(one) == len(other)
+    return replace(found, relation="sibling") if found is not None and apart else found
 
 
-def _is_marked_inside(one: Message, other: Message) -> bool:
-    """Whether a part in the middle of a message was written, at or after the first change."""
-    parts, others = _parts(one.sent), _parts(other.sent)
-    pairs = enumerate(zip(_parts(one.body), _parts(other.body), strict=False))
-    at = next((n for n, (a, b) in pairs if dumps(a) != dumps(b)), min(len(parts), len(others)))
-    return any(is_json(p) and one.mark_key in p for p in parts[at:-1] if one.mark_key)
+def _is_shared(one: Sequence[Message], other: Sequence[Message]) -> bool:
+    """Whether two forks differ in what was meant to be shared, and not only in their own tails.
+
+    What is shared is followed by more of the user's own: in parts behind a mark, or in a message.
+    """
+    first, second = one[0], other[0]
+    if first.role != second.role or _is_result(first):
+        return False
+    parts, others = _texts(first.body), _texts(second.body)
+    pairs = enumerate(zip(parts, others, strict=False))
+    at = next((n for n, (a, b) in pairs if a != b), min(len(parts), len(others)))
+    if any(_AGENT.search(text[:_HEAD]) for each in (parts, others) for text in each[at : at + 1]):
+        return False
+    sent = _parts(first.sent)
+    inside = any(is_json(p) and first.mark_key in p for p in sent[at:-1] if first.mark_key)
+    tails = [len(each) > 1 and _is_said_by_user(each[1]) for each in (one, other)]
+    if not inside and not all(tails):
+        return False
+    return at == min(len(parts), len(others)) or _is_edit(parts, others, at)
+
+
+def _is_said_by_user(message: Message) -> bool:
+    return message.role == "user" and not _is_result(message)
+
+
+def _is_edit(parts: list[str], others: list[str], at: int) -> bool:
+    """Whether the part that differs is the same one, edited or moved."""
+    if parts[at] in others or others[at] in parts:
+        return True
+    change = change_of(parts[at], others[at])
+    edited = change is not None and change.kind != "text_edit"
+    return edited or alike(parts[at], others[at]) >= _SAME
+
+
+def _texts(body: Any) -> list[str]:
+    """The parts of a message, each as its text, or as JSON where it has none."""
+    parts = _parts(body)
+    texts = [p.get("text") if is_json(p) else None for p in parts]
+    found = [t if isinstance(t, str) else dumps(p) for t, p in zip(texts, parts, strict=True)]
+    return found or [_text(body)]
 
 
 def _same_talk(one: Sequence[Message], other: Sequence[Message]) -> bool:
@@ -289,14 +325,10 @@ def agent_of(wire: Dialect, request: Any) -> str:
 
 def _near(one: Message, other: Message) -> bool:
     """Whether one message may be the other after an edit."""
-    a, b = dumps(one.body), dumps(other.body)
-    start = next(
-        (n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
-    )
-    end = next(
-        (n for n, (x, y) in enumerate(zip(reversed(a), reversed(b), strict=False)) if x != y), 0
-    )
-    return (start + end) / max(len(a), len(b)) >= _NEAR
+    a, b = _text(one.body), _text(other.body)
+    start = first_difference(a, b)
+    end = last_difference(a[start:], b[start:])
+    return (start + end) / max(len(a), len(b), 1) >= _NEAR or a == b
 
 
 def _first(

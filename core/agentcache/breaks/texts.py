@@ -8,53 +8,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from agentcache.breaks.patterns import covering, masked
 from agentcache.breaks.values import Kind
 
-__all__ = ["Change", "change_of", "first_difference", "window"]
+__all__ = ["Change", "alike", "change_of", "first_difference", "last_difference", "window"]
 
 _AROUND: Final = 40
 _INVISIBLE: Final = re.compile(
-    "[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufe0e\ufe0f]"
+    "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufe0e\ufe0f]"
 )
 _SPACES: Final = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
-_MONTH: Final = (
-    r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz]|janv|f[eé]v|avr|juil|ao[uû]t)"
-    r"[a-zäéû]*\.?"
-)
-_DAY: Final = (
-    r"(?:mon|tues?|wed(?:nes)?|thur?s?|fri|sat(?:ur)?|sun)(?:day)?|"
-    r"(?:mon|diens|donners|frei|sams|sonn)tag|mittwoch"
-)
-_CLOCK: Final = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s*[ap]\.?m\.?)?"
-_ZONE: Final = r"(?:\s*(?:z|utc|gmt|cet|cest|[ecmp][sd]?t)|\s*[+-]\d{2}:?\d{2})?"
-_DATE: Final = (
-    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}",
-    r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}",
-    r"\d{4}\s*[年/]\s*\d{1,2}\s*[月/]\s*\d{1,2}\s*日?",
-    rf"\d{{1,2}}(?:st|nd|rd|th|er|\.)?\s+(?:of\s+|de\s+)?{_MONTH}(?:,?\s+\d{{4}})?",
-    rf"{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s+\d{{4}})?",
-    rf"{_MONTH}\s+\d{{4}}",
-    r"\d{4}-w\d{2}(?:-\d)?",
-    r"\b(?:20\d{2})(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])(?:t?\d{6}z?)?\b",
-)
-_STAMP: Final = re.compile(
-    rf"(?<![\w])(?:(?:{_DAY}),?\s+)?(?:{'|'.join(_DATE)})(?:[t,\s]+(?:at\s+|um\s+)?{_CLOCK})?{_ZONE}"
-    rf"|(?<![\w:]){_CLOCK}{_ZONE}(?![\w:])"
-    r"|(?<![\w.])1[5-9]\d{8}(?:\d{3}|\d{6}|\d{9}|\.\d+)?(?![\w])"
-    rf"|\b(?:{_DAY})\b"
-    r"|\b\d+(?:\.\d+)?\s*(?:seconds?|minutes?|hours?|days?|weeks?|ms|min|hrs?)\s+ago\b",
-    re.IGNORECASE,
-)
-_ID: Final = re.compile(
-    r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-    r"|\b0x[0-9a-fA-F]{4,}\b"
-    r"|\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b"
-    r"|\b(?=[0-9a-fA-F]*\d)(?=[0-9]*[a-fA-F])[0-9a-fA-F]{6,}\b|\b\d{16,}\b"
-    r"|\b[A-Za-z]{1,12}[_-](?=[A-Za-z0-9_-]*\d)[A-Za-z0-9_-]{6,}\b"
-    r"|(?<![\w-])(?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{10,}(?![\w-])"
-)
-_NUMBER: Final = re.compile(r"\d+")
 _BULLET: Final = re.compile(r"^\s*(?:[-*+•]|\d+[.)]|\(?[a-z0-9]\))\s+")
+_WHOLE: Final = 16_000
+"""Characters that are looked at with every check; of longer changes, the beginning is."""
+_LINE: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +39,8 @@ def change_of(before: str, after: str, otherwise: Kind = "text_edit") -> Change 
     if before == after:
         return None
     offset = first_difference(before, after)
-    sides = window(before, after, offset)
-    kind = _kind(before, after) or _kind(*_lines_at(before, after, offset)) or otherwise
-    return Change(kind, offset, *sides)
+    kind = _kind_at(before, after, offset) or otherwise
+    return Change(kind, offset, *window(before, after, offset))
 
 
 def first_difference(before: str, after: str) -> int:
@@ -91,19 +57,122 @@ def first_difference(before: str, after: str) -> int:
     return low
 
 
+def last_difference(before: str, after: str) -> int:
+    """How many characters two texts end with in common."""
+    low, high = 0, min(len(before), len(after))
+    if high == 0 or before[-high:] == after[-high:]:
+        return high
+    while low + 1 < high:
+        middle = (low + high) // 2
+        if (
+            before[len(before) - middle : len(before) - low]
+            == (after[len(after) - middle : len(after) - low])
+        ):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def alike(before: str, after: str) -> float:
+    """Which share of two texts is the same, from 0 to 1: their ends, and words in between."""
+    if before == after:
+        return 1.0
+    start = first_difference(before, after)
+    one, other = before[start:], after[start:]
+    end = last_difference(one, other)
+    words = [Counter(text[: len(text) - end][:_WHOLE].split()) for text in (one, other)]
+    common = sum(len(word) * n for word, n in (words[0] & words[1]).items())
+    return 2 * (start + end + common) / (len(before) + len(after))
+
+
 def window(before: str, after: str, offset: int) -> tuple[str, str]:
     """Both texts around a place, shortened where they are long."""
     start = max(0, offset - _AROUND // 2)
     return before[start : offset + _AROUND], after[start : offset + _AROUND]
 
 
+def _kind_at(before: str, after: str, offset: int) -> Kind | None:
+    """What happened to the whole text; else to the line that changed first; else to the word."""
+    one, other = (before, after) if _fit(before, after) else _changed(before, after, offset)
+    if _fit(one, other):
+        whole = _kind(one, other)
+    else:
+        whole = _spaced(before, after, offset) or _long_kind(one, other)
+    if whole is not None:
+        return whole
+    start = max(before.rfind("\n", 0, offset) + 1, offset - _LINE)
+    one, other = _line(before, start, offset), _line(after, start, offset)
+    return _kind(one, other) or covering(one, other, offset - start)
+
+
+def _fit(before: str, after: str) -> bool:
+    return max(len(before), len(after)) <= _WHOLE
+
+
+def _changed(before: str, after: str, offset: int) -> tuple[str, str]:
+    """What lies between the first change and the last one, in whole lines if they are short."""
+    end = last_difference(before[offset:], after[offset:])
+    blank = before.rfind("\n\n", 0, offset)
+    start = blank + 2 if blank >= 0 else 0
+    if offset - start > _LINE:
+        start = max(before.rfind("\n", 0, offset) + 1, offset - _LINE)
+    stop = len(before) - end
+    more = before.find("\n", stop, stop + _LINE)
+    end -= more - stop if more >= 0 else min(_LINE, end)
+    return before[start : len(before) - end], after[start : len(after) - end]
+
+
+def _line(text: str, start: int, offset: int) -> str:
+    end = text.find("\n", offset, offset + 2 * _LINE)
+    return text[start : end if end >= 0 else offset + 2 * _LINE]
+
+
 def _kind(before: str, after: str) -> Kind | None:
     if before == after:
         return None
-    for kind, same in _CHECKS:
+    for kind, same in _LOOKS:
         if same(before, after):
             return kind
+    return masked(before, after) or ("order" if _order(before, after) else None)
+
+
+def _spaced(before: str, after: str, offset: int) -> Kind | None:
+    """Whether a long text changed in nothing but its spaces, as far as its beginning tells."""
+    one, other = (text[offset : offset + _WHOLE] for text in (before, after))
+    for kind, plain in (("invisible", _visible), ("whitespace", _squeezed)):
+        bare = plain(one), plain(other)
+        length = min(map(len, bare))
+        if length > _WHOLE // 2 and bare[0][: length - 1] == bare[1][: length - 1]:
+            return "invisible" if kind == "invisible" else "whitespace"
     return None
+
+
+def _long_kind(before: str, after: str) -> Kind | None:
+    """Whether a long text holds the same things in another order."""
+    if any(before.count(c) != after.count(c) for c in "etaonis0123{}:"):
+        return None
+    objects = [_objects(text[:_WHOLE]) for text in (before, after)]
+    if all(objects) and all(a == b for a, b in zip(*objects, strict=False)):
+        return "key_order"
+    cuts = ((before.split(sign), after.split(sign)) for sign in ("\n", ". "))
+    same = any(len(a) == len(b) > 2 and Counter(a) == Counter(b) for a, b in cuts)
+    return "order" if same else None
+
+
+def _objects(text: str) -> list[str]:
+    """The JSON objects with several keys that a text holds, each in one key order."""
+    found: list[str] = []
+    at = 0
+    for start in _openings(text):
+        if start < at or len(found) == _PIECES:
+            continue
+        try:
+            value, at = _DECODER.raw_decode(text, start)
+            found += [json.dumps(value, sort_keys=True)] if _has_keys(value) else []
+        except (ValueError, RecursionError):
+            continue
+    return found
 
 
 def _visible(text: str) -> str:
@@ -123,33 +192,45 @@ def _squeezed(text: str) -> str:
 
 
 def _key_order(before: str, after: str) -> bool:
-    if sorted(_squeezed(before)) != sorted(_squeezed(after)):
+    if any(before.count(c) != after.count(c) for c in '{}":,e'):
         return False
-    return _json_of(before) is not None and _json_of(before) == _json_of(after)
+    one = _json_of(before)
+    return one is not None and one == _json_of(after)
 
 
 def _json_of(text: str) -> str | None:
     """A text with every JSON object in it in one key order; None if it holds none."""
     out: list[str] = []
-    at, found = 0, False
-    decoder = json.JSONDecoder()
-    while True:
-        start = min((n for c in "{[" if (n := text.find(c, at)) >= 0), default=-1)
-        if start < 0 or len(out) > _PIECES:
+    at, found, pieces = 0, False, 0
+    for start in _openings(text):
+        if start < at:
+            continue
+        pieces += 1
+        if pieces > _PIECES:
             break
         try:
-            value, end = decoder.raw_decode(text, start)
+            value, end = _DECODER.raw_decode(text, start)
+            again = json.dumps(value, sort_keys=True)
         except (ValueError, RecursionError):
-            out.append(text[at : start + 1])
-            at = start + 1
             continue
         found = found or _has_keys(value)
-        out += [text[at:start], json.dumps(value, sort_keys=True)]
+        out += [text[at:start], again]
         at = end
     return "".join([*out, text[at:]]) if found else None
 
 
-_PIECES: Final = 2000
+_PIECES: Final = 200
+
+
+def _as_sent(number: str) -> str:
+    return f"\0{number}"
+
+
+_DECODER: Final = json.JSONDecoder(parse_float=_as_sent, parse_int=_as_sent)
+
+
+def _openings(text: str) -> Iterator[int]:
+    return (match.start() for match in re.finditer(r"[{\[]", text))
 
 
 def _has_keys(value: Any) -> bool:
@@ -169,64 +250,17 @@ def _cuts(text: str) -> Iterator[list[str]]:
     """A text as paragraphs, lines, sentences and items of a list."""
     yield _items(re.split(r"\n\s*\n", text))
     yield _items(text.splitlines())
-    yield _items(re.split(r"(?<=[.!?;])\s+", text))
-    yield _items(re.split(r"\s*[,;|]\s*|\n|:\s", text))
-    yield _items(re.split(r"[\s,;|()\[\]{}'\"]+", text))
+    yield _items(re.split(r"(?<=[.!?;\u3002\uff01\uff1f])\s+", text))
+    yield _items(re.split(r"[,;|\u3001\uff0c\n]|:\s", text))
+    yield _items(re.split(r"[\s,;|/()\[\]{}<>'\"\u3001\uff0c\u3002]+", text))
 
 
 def _items(pieces: list[str]) -> list[str]:
     return [bare for piece in pieces if (bare := _BULLET.sub("", piece).strip(" \t\n.,;'\""))]
 
 
-def _masked(pattern: re.Pattern[str]) -> Callable[[str, str], bool]:
-    def same(before: str, after: str) -> bool:
-        one, other = pattern.sub("\0", before), pattern.sub("\0", after)
-        return one == other and "\0" in one
-
-    return same
-
-
-def _counted(before: str, after: str) -> bool:
-    """A number that counts: it went one further, or says what it counts."""
-    if not _masked(_NUMBER)(before, after):
-        return False
-    pairs = zip(_NUMBER.finditer(before), _NUMBER.finditer(after), strict=True)
-    changed = [(a, b) for a, b in pairs if a.group() != b.group()]
-    return all(_counts(before, a, b) for a, b in changed)
-
-
-def _counts(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
-    near = text[max(0, one.start() - _LABEL) : one.end() + _LABEL]
-    step = abs(int(one.group()[-18:]) - int(other.group()[-18:]))
-    return step == 1 or _COUNTING.search(near) is not None
-
-
-_LABEL: Final = 28
-_COUNTING: Final = re.compile(
-    r"\b(?:step|turn|round|request|attempt|iteration|message|call|page|part|run|try|retry|index|"
-    r"counter|count|no|nr|number|left|remaining|used|so far|budget|elapsed|uptime|build|"
-    r"revision|version|seed)\b|#|\d\s*/\s*\d",
-    re.IGNORECASE,
-)
-
-
-_CHECKS: Final[tuple[tuple[Kind, Callable[[str, str], bool]], ...]] = (
+_LOOKS: Final[tuple[tuple[Kind, Callable[[str, str], bool]], ...]] = (
     ("invisible", _invisible),
     ("whitespace", _whitespace),
     ("key_order", _key_order),
-    ("timestamp", _masked(_STAMP)),
-    ("random_id", _masked(_ID)),
-    ("counter", _counted),
-    ("order", _order),
 )
-
-
-def _lines_at(before: str, after: str, offset: int) -> tuple[str, str]:
-    """The line in which two texts first differ, with what stands in it."""
-    start = before.rfind("\n", 0, offset) + 1
-    ends = [text.find("\n", offset) for text in (before, after)]
-    one, other = (
-        text[start : end if end >= 0 else len(text)]
-        for text, end in zip((before, after), ends, strict=True)
-    )
-    return one, other

@@ -1,14 +1,15 @@
 """What bytes cannot show: lifetimes, minimums and misses, from usage and idle time."""
 
-from collections.abc import Sequence
-from typing import Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
 
-from agentcache.blocks import Block, estimate_tokens
+from agentcache.blocks import Block, dumps, estimate_tokens
 from agentcache.breaks.found import Found
+from agentcache.dialects import Dialect
 from agentcache.rules import Rule
 from agentcache.usage import Usage
 
-__all__ = ["in_time", "tokens_of"]
+__all__ = ["in_time", "lifetimes", "tokens_of"]
 
 _READ: Final = 0.8
 """Share of the expected tokens that counts as a hit; estimates are that far off."""
@@ -25,14 +26,15 @@ def in_time(
     total: int,
     idle_s: float | None,
     usages: tuple[Usage | None, Usage | None],
+    lives: Sequence[float],
 ) -> Found | None:
     """Why a prefix that did not move was not read; None if it was, or if nothing tells.
 
     `shared` are the blocks that both requests begin with, `total` the characters of the later one.
+    `lives` are the seconds that entries live which the earlier one wrote there, in order.
     """
     before, after = usages
     tokens = tokens_of(shared, total, after)
-    lives = [_ttl_s(rule, block.mark) for block in shared if block.mark] or [rule.ttl.seconds]
     expired = idle_s is not None and idle_s > lives[-1]
     level: Literal["all", "messages"] = "messages" if max(lives) > (idle_s or 0) else "all"
     lived = f"{idle_s or 0:,.0f} s since the last call; entries live {lives[-1]:,.0f} s."
@@ -70,10 +72,23 @@ def _readable(rule: Rule, tokens: int) -> float:
     return tokens - tokens % step
 
 
-def _ttl_s(rule: Rule, mark: str) -> float:
-    """Lifetime that a mark asks for."""
-    found = [t.seconds for t in rule.ttls if f'"{t.name}"' in mark]
-    return found[0] if found else rule.ttl.seconds
+def lifetimes(
+    wire: Dialect, rule: Rule, request: Mapping[str, Any], blocks: Sequence[Block], shared: int
+) -> list[float]:
+    """Seconds that the entries live which a request wrote within its first `shared` blocks."""
+    options: Any = request.get("prompt_cache_options")
+    usual = _ttl_s(rule, dumps([options, request.get("prompt_cache_retention")]))
+    found = [_ttl_s(rule, block.mark, usual) for block in blocks[:shared] if block.mark]
+    at_end = dumps(request.get(wire.mark_key)) if wire.mark_key in request else ""
+    if (rule.automatic or at_end) and shared >= len(blocks):
+        found.append(_ttl_s(rule, at_end, usual))
+    return found or [usual]
+
+
+def _ttl_s(rule: Rule, asked: str, usual: float | None = None) -> float:
+    """Lifetime that a mark or an option asks for."""
+    found = [t.seconds for t in rule.ttls if f'"{t.name}"' in asked]
+    return found[0] if found else rule.ttl.seconds if usual is None else usual
 
 
 def tokens_of(blocks: Sequence[Block], total: int, usage: Usage | None) -> int:

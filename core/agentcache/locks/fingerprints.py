@@ -1,6 +1,7 @@
 """Fingerprints of what the agents of a program share, made without sending anything."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,6 +27,7 @@ __all__ = ["Piece", "Shared", "attached", "fingerprint"]
 _DIGEST: Final = 16
 _WORDS: Final = 60
 _MODEL: Final = ("model", "modelId")
+_FRAME: Final = re.compile('^<shared_context id="[^"]*">')
 _SYSTEM: Final = ("system", "developer")
 _TEXTS: Final = ("text", "content", "description")
 
@@ -127,7 +129,8 @@ def _found(session: Session) -> list[Path]:
 
 def _of_parent(parent: Parent, found: Sequence[Path]) -> Shared:
     wire = parent.dialect
-    blocks = [Block("params", name, value) for name, value in parent.params]
+    params = ((name, value) for name, value in parent.params if name not in _MODEL)
+    blocks = [Block("params", name, value) for name, value in params]
     blocks += [block for block in parent.blocks() if block.section != "params"]
     pieces = [_piece(wire, block) for block in blocks]
     for n, path in enumerate(found):
@@ -148,7 +151,7 @@ def _piece(wire: Dialect, block: Block, path: str = "") -> Piece:
 
 def _words(value: Any) -> str:
     """The first words of a block."""
-    text = " ".join(_text(value).split())
+    text = " ".join(_FRAME.sub("", _text(value)).split())
     return text if len(text) <= _WORDS else text[: _WORDS - 3] + "..."
 
 

@@ -11,22 +11,24 @@ from types import FunctionType, MethodType
 from typing import cast
 
 from agentcache.errors import OptionError
+from agentcache.recordings import read
 
 __all__ = ["program_of"]
 
 
 def program_of(path: str) -> object:
-    """What `module:attribute` names, or a ledger of the calls in a file.
+    """What `module:attribute` names, or a ledger of the calls recorded in a file.
 
     A function, a class or a partial is called, an awaitable awaited. Modules are found from the
     current folder, too.
 
     Raises:
         OptionError: there is none.
+        MissingExtraError: a cassette in YAML, and PyYAML is not installed.
 
     """
     if Path(path).is_file():
-        return _ledger(Path(path))
+        return read(path).ledger()
     module, colon, attribute = path.partition(":")
     if not colon:
         raise OptionError(f"{path!r} is neither a file nor a program as module:attribute.")
@@ -51,7 +53,3 @@ def _made(make: Callable[[], object]) -> object:
 
 async def _awaited(made: Awaitable[object]) -> object:
     return await made
-
-
-def _ledger(path: Path) -> object:
-    raise NotImplementedError(path)

@@ -11,7 +11,7 @@ from agentcache.page.lines import Line, lines_of
 from agentcache.page.outcomes import KINDS, Stretch, edges_of, outcomes_of
 from agentcache.page.pins import pin_of, told
 from agentcache.page.tree import Node, Tree, trees_of
-from agentcache.readings import Reading, read_calls
+from agentcache.readings import Reading
 from agentcache.rules import rule_by_id
 
 __all__ = ["data_of", "embedded"]
@@ -41,10 +41,10 @@ class _Table:
 class _Page:
     """One ledger's calls in the order they were started, with what is known of them."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, readings: Sequence[Reading]) -> None:
         self.content = ledger.content
         self.calls = sorted(ledger.calls, key=lambda c: (c.started_s, c.index))
-        self.readings = read_calls(self.calls)
+        self.readings = readings
         self.trees = trees_of(self.readings)
         self.agents, self.labels, self.who = _Table(), _Table(), _Table()
         for call in self.calls:
@@ -148,13 +148,13 @@ class _Page:
         return out
 
 
-def data_of(ledger: Ledger) -> dict[str, Any]:
+def data_of(ledger: Ledger, readings: Sequence[Reading]) -> dict[str, Any]:
     """Everything that is drawn; excerpts of a break only where the ledger keeps content.
 
     Texts stand in `labels` (0 is none), agents in `agents`; both are named by number. Positions
     are in tokens, times in milliseconds from the first call on, -1 is what nobody said.
     """
-    page = _Page(ledger)
+    page = _Page(ledger, readings)
     page.labels("")
     drawn = {
         "width": page.width,

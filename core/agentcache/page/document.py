@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from agentcache.ledger import Ledger
 from agentcache.page.data import data_of, embedded
+from agentcache.readings import read_calls
 from agentcache.reports import Report, Row, report_on
 
 __all__ = ["page_of"]
@@ -40,7 +41,9 @@ def page_of(ledger: Ledger, *, title: str = "") -> str:
 
     It holds what the ledger holds: excerpts of what broke only where that keeps content.
     """
-    report, data = report_on(ledger), data_of(ledger)
+    readings = read_calls(ledger.calls)
+    data = data_of(ledger, readings)
+    report = report_on(ledger, readings).model_copy(update={"breaks": ()})  # they are told below
     template, script = (_shipped(name) for name in ("page.html", "page.js"))
     heading = _escaped(title or "What the agents shared")
     slots = {

@@ -1,5 +1,6 @@
 """The tree laid out in lines, as a person draws it: a line goes on, and others leave it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -72,14 +73,19 @@ def _drawn(
 ) -> tuple[list[Line], list[int]]:
     """Let the child that most calls take go on in its parent's line; the others begin their own.
 
-    Where several agents share a line, only what several share goes on in it.
+    Where several agents share a line, only what several share goes on in it; and of several
+    children that one call each went through none goes on.
     """
     heir: dict[int, int] = {}
+    children = Counter(node.parent for node in tree.nodes)
     for number, node in enumerate(tree.nodes):
-        if node.parent < 0 or (len(who[node.parent]) > 1 and len(who[number]) == 1):
+        above = node.parent
+        if above < 0 or (len(who[above]) > 1 and len(who[number]) == 1):
             continue
-        if node.parent not in heir or calls[number] > calls[heir[node.parent]]:
-            heir[node.parent] = number
+        if calls[number] == 1 and children[above] > 1:
+            continue
+        if above not in heir or calls[number] > calls[heir[above]]:
+            heir[above] = number
     lines: list[Line] = []
     line_of: list[int] = []
     for number, node in enumerate(tree.nodes):

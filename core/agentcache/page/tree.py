@@ -163,7 +163,7 @@ def _compressed(blocks: _Blocks, tree: Tree) -> Tree:
             node_of.append(above)
         else:
             start = tree.nodes[above].end if above >= 0 else 0
-            section = [(block.section, end)]
+            section: list[tuple[str, int]] = [(block.section, end)]
             tree.nodes.append(Node(above, start, end, block.path, block.path, section))
             node_of.append(len(tree.nodes) - 1)
     tree.ends = {chain: blocks.end[number] for chain, number in blocks.number.items()}

@@ -6,7 +6,7 @@
 
 `-p no:agentcache` takes it away. Where plugins are not loaded by themselves, `-p agentcache` loads
 it, and so does naming this module: `-p agentcache.pytest_plugin`, or `pytest_plugins` in your top
-`conftest.py`.
+`conftest.py`. It asserts nothing by itself (PYTEST_DONT_REWRITE).
 """
 
 from importlib import import_module

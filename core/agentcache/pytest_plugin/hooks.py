@@ -1,6 +1,7 @@
 """What pytest calls: options, marks, fixtures, and the verdict at the end of a test.
 
 Loaded in every run of pytest: nothing of agentcache is imported before a test asks for a fixture.
+It asserts nothing by itself (PYTEST_DONT_REWRITE).
 """
 
 from collections.abc import Generator
@@ -65,6 +66,8 @@ def prefix_cache(request: pytest.FixtureRequest) -> Generator["PrefixCache"]:
     from agentcache.pytest_plugin.watching import PrefixCache  # noqa: PLC0415 - only if asked for
 
     node = request.node
+    if _verdict in node.stash:  # of an earlier try, where a test is run again
+        del node.stash[_verdict]
     _reason_of(node)
     made = PrefixCache(node.nodeid, _lock_path(request.config))
     wrong = ""
@@ -101,20 +104,19 @@ def agentcache_engine() -> Generator["Engine"]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Judge what was watched when the test has run; a test that failed by itself is only told."""
-    watch = item.stash.get(_watched, None)
-    if watch is None and item.get_closest_marker(_MOVES) is None:
-        return (yield)
     try:
         result = yield
     except (Exception, pytest.fail.Exception):
+        watch = item.stash.get(_watched, None)
         said = "" if watch is None else watch.verdict().told()
         if said:
             item.add_report_section("call", "prefix cache", said)
         raise
-    if not item.config.getoption("no_prefix_cache", default=False):
+    watch = item.stash.get(_watched, None)
+    if item.config.getoption("no_prefix_cache", default=False):
+        item.stash[_verdict] = {"state": "off" if watch else ""}
+    elif watch is not None or item.get_closest_marker(_MOVES) is not None:
         _judge(item, watch)
-    elif watch is not None:
-        item.stash[_verdict] = {"state": "off"}
     return result
 
 
@@ -184,7 +186,7 @@ class _Tally:
             LockFile.update(_lock_path(self._config), found)
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        states = [verdict["state"] for verdict in self._verdicts.values()]
+        states = [v["state"] for v in self._verdicts.values() if v["state"]]
         if states:
             terminalreporter.write_line(f"agentcache: {_counted(states)}")
 

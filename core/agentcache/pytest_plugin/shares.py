@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from os.path import commonprefix
 
+from agentcache.breaks.texts import first_difference
 from agentcache.dialects import dialect_of
 from agentcache.ledger import Call
 from agentcache.rules import rule_by_id
@@ -80,8 +80,8 @@ def _within(call: Call, other: Call, n: int) -> float:
         return 0.0
     if n and other.sent[n - 1].chain != call.sent[n - 1].chain:
         return 0.0
-    texts = [_block(c, c.sent[n].path) for c in (call, other)]
-    return len(commonprefix(texts)) / max(1, len(texts[0]))
+    one, two = (_block(c, c.sent[n].path) for c in (call, other))
+    return first_difference(one, two) / max(1, len(one))
 
 
 def _block(call: Call, path: str) -> str:

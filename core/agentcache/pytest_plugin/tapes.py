@@ -1,16 +1,17 @@
-"""A tape: the calls of a program that nobody wrapped, compared as if it had been."""
+"""A tape: the calls of a program that nobody wrapped, compared as a recording's are."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agentcache.blocks import prints
-from agentcache.breaks import Lookout, Seen
 from agentcache.dialects import dialect_of
-from agentcache.ledger import Call, Ledger
-from agentcache.pytest_plugin.speakers import speakers
-from agentcache.rules import rule_for
+from agentcache.ledger import Ledger
+from agentcache.recordings import Recorded
+from agentcache.recordings.judging import Judge
+from agentcache.recordings.secrets import kept_headers
+from agentcache.recordings.speakers import heard, speakers
 from agentcache.usage import Usage
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tape", "tape_of"]
 
-_CHAINED = ("previous_response_id", "conversation")
+_OK = 200
 
 
 class Tape:
@@ -27,8 +28,7 @@ class Tape:
     def __init__(self, provider: str | None = None) -> None:
         """Have seen nothing; `provider` names the rules where the model's name does not."""
         self.ledger = Ledger(content=True)
-        self._provider = provider
-        self._lookout = Lookout()
+        self._judge = Judge(exact=True, marked=True, provider=provider)
 
     def add(
         self,
@@ -37,44 +37,28 @@ class Tape:
         agent: str,
         usage: Mapping[str, Any] | Usage | None = None,
         headers: Mapping[str, str] | None = None,
-        times_s: tuple[float, float] | None = None,
     ) -> None:
-        """Add a call and compare it with what its agent sent before.
+        """Add a call that is made now, and compare it with what its agent sent before.
 
         Raises OptionError for what is no request to a model.
         """
-        wire = dialect_of(request)
-        model = str(request.get("model") or request.get("modelId") or "")
-        rule = rule_for(model, provider=self._provider)
-        used = usage if isinstance(usage, Usage) else Usage.from_payload(usage)
-        started_s, ended_s = times_s or (time.monotonic(),) * 2
-        kept = deepcopy(dict(request))
-        number = self.ledger.claim()
-        seen = Seen(wire, rule, agent, kept, headers or {}, used, started_s, ended_s, number)
-        broke, kin = self._lookout.look(seen)
-        blocks = wire.hashed(kept)
-        sent = prints(b for b in blocks if b.section != "params" or b.path not in rule.varies)
-        self.ledger.record(
-            Call(
-                agent=agent,
-                model=model,
-                rule_id=rule.id,
-                session="",
-                forked=False,
-                reason="not wrapped",
-                place="ungated",
-                usage=used,
-                sent=sent,
-                original=sent,
-                started_s=started_s,
-                first_event_s=None,
-                ended_s=ended_s,
-                index=number,
-                kin=kin,
-                broke=broke,
-                request=kept,
+        dialect_of(request)
+        now_s = time.monotonic()
+        self.write(
+            Recorded(
+                deepcopy(dict(request)),
+                usage if isinstance(usage, Usage) else Usage.from_payload(usage),
+                agent,
+                now_s,
+                now_s,
+                kept_headers((headers or {}).items()),
+                model=str(request.get("model") or request.get("modelId") or ""),
             )
         )
+
+    def write(self, recorded: Recorded) -> None:
+        """Add a call."""
+        self.ledger.record(self._judge.call(recorded, self.ledger.claim()))
 
 
 def tape_of(
@@ -84,45 +68,37 @@ def tape_of(
 ) -> Tape:
     """A tape of what a loopback provider received and answered.
 
-    Requests that go on from a response the server holds are left out: they do not show what they
-    stand on.
+    `named` tells whose a request is: a header's name, or a function. Where that says nothing, or is
+    None, the system texts tell.
     """
+    answered = [logged for logged in log if logged.api != "other" and logged.status == _OK]
+    every = [_recorded(logged, _label(logged, named)) for logged in answered]
+    told = [(recorded, found) for recorded in every if (found := heard(recorded)) is not None]
+    names = speakers([found for _, found in told])
     tape = Tape(provider)
-    heard = [r for r in log if r.api != "other" and r.status == _OK and not _chained(r)]
-    for logged, agent in zip(heard, _agents(heard, named), strict=True):
-        usage = Usage(
+    for (recorded, _), name in zip(told, names, strict=True):
+        tape.write(replace(recorded, agent=name))
+    return tape
+
+
+def _label(logged: "Logged", named: "str | Callable[[Logged], str] | None") -> str:
+    if isinstance(named, str):
+        return logged.headers.get(named.lower(), "")
+    return "" if named is None else named(logged)
+
+
+def _recorded(logged: "Logged", agent: str) -> Recorded:
+    return Recorded(
+        logged.body,
+        Usage(
             logged.input_tokens,
             logged.cached_tokens,
             logged.cache_write_tokens,
             logged.output_tokens,
-        )
-        ended_s = logged.started_s if logged.ended_s is None else logged.ended_s
-        tape.add(
-            logged.body,
-            agent=agent,
-            usage=usage,
-            headers=logged.headers,
-            times_s=(logged.started_s, ended_s),
-        )
-    return tape
-
-
-_OK = 200
-
-
-def _chained(logged: "Logged") -> bool:
-    return any(logged.body.get(key) for key in _CHAINED)
-
-
-def _agents(
-    heard: "Sequence[Logged]", named: "str | Callable[[Logged], str] | None"
-) -> Sequence[str]:
-    guessed = speakers([(dialect_of(r.body), r.body) for r in heard])
-    if named is None:
-        return guessed
-    if isinstance(named, str):
-        key = named.lower()
-        told = [logged.headers.get(key, "") for logged in heard]
-    else:
-        told = [named(logged) for logged in heard]
-    return [name or guess for name, guess in zip(told, guessed, strict=True)]
+        ),
+        agent,
+        logged.started_s,
+        logged.ended_s,
+        kept_headers(logged.headers.items()),
+        model=logged.model,
+    )

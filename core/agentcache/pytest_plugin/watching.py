@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
@@ -14,6 +15,7 @@ from agentcache.locks import LockFile, Program, attached, fingerprint
 from agentcache.pytest_plugin.shares import shares_of
 from agentcache.pytest_plugin.tapes import Tape, tape_of
 from agentcache.pytest_plugin.verdicts import Broken, Verdict
+from agentcache.recordings import Form, read
 from agentcache.rules import rule_for
 from agentcache.usage import Usage
 
@@ -132,6 +134,15 @@ class PrefixCache:
 
         self._watched.append(_Watched(heard, heard))
 
+    def recording(self, path: str | PathLike[str], *, form: Form | None = None) -> None:
+        """Watch what was recorded in a file: a ledger, a cassette, spans; see `recordings.read`.
+
+        Raises OptionError for a file that is no recording, MissingExtraError for YAML without
+        PyYAML.
+        """
+        ledger = read(path, form=form).ledger(self._provider)
+        self._add(ledger, ledger)
+
     def request(
         self,
         body: Mapping[str, Any],
@@ -209,17 +220,26 @@ class PrefixCache:
         self._watched.append(_Watched(subject, lambda: ledger, since))
 
     def _unlocked(self) -> Iterator[str]:
-        lock = LockFile.read(self._lock_path) if self._locks else None
+        if not self._locks:
+            return
+        lock = LockFile.read(self._lock_path)
         for program in self._locks:
-            told = lock.differences(program) if lock is not None else ()
+            told = lock.differences(program)
             if told:
-                yield "\n".join(
-                    [
-                        f"not as locked: {program.name!r} differs from {self._lock_path.name}",
-                        *(f"   {line}" for line in told),
-                        f"If this is meant: pytest --update-prefix-lock {self._test!r}",
-                    ]
-                )
+                yield _told(lock, program, told)
+
+
+def _told(lock: LockFile, program: Program, differences: Iterable[str]) -> str:
+    locked = lock.programs.get(program.name)
+    other = "" if locked is None or locked.source == program.source else locked.source
+    return "\n".join(
+        [
+            f"not as locked: {program.name!r} differs from {lock.path.name}",
+            *(f"   {line}" for line in differences),
+            *([f"It was locked by {other}: two programs need two names."] if other else []),
+            f"If this is meant: pytest --update-prefix-lock {program.source.partition(':')[2]!r}",
+        ]
+    )
 
 
 def _is_attached(x: object) -> bool:

@@ -1,7 +1,7 @@
-"""Recordings: calls that another tool has written down, compared as if agentcache had seen them."""
+"""Recordings: calls that others have written down, compared as if agentcache had seen them."""
 
-from agentcache.recordings.forms import Form
 from agentcache.recordings.reading import read
-from agentcache.recordings.values import Recorded, Recording
+from agentcache.recordings.recording import Recording
+from agentcache.recordings.values import FORMS, Form, Recorded
 
-__all__ = ["Form", "Recorded", "Recording", "read"]
+__all__ = ["FORMS", "Form", "Recorded", "Recording", "read"]

@@ -13,9 +13,10 @@ from agentcache.dialects.base import Json, is_json, is_list
 from agentcache.recordings.documents import parsed
 from agentcache.recordings.secrets import kept_request
 
-__all__ = ["as_list", "call_part", "chat_request"]
+__all__ = ["as_list", "call_part", "chat_request", "count_of"]
 
 _SYSTEM: Final = ("system", "developer")
+_DIGITS: Final = 20
 
 
 def chat_request(
@@ -26,10 +27,10 @@ def chat_request(
     given, _ = kept_request({k: v for k, v in params.items() if v is not None})
     given = {k: v for k, v in given.items() if k not in ("messages", "model", "tools")}
     if "claude" in model.lower():
-        head = next((n for n, m in enumerate(messages) if m.get("role") not in _SYSTEM), None)
-        system, said = (messages, []) if head is None else (messages[:head], messages[head:])
-        request: Json = {"model": model, "system": _system(system)}
-        request["messages"] = [_anthropic(message) for message in said]
+        others = (n for n, m in enumerate(messages) if m.get("role") not in _SYSTEM)
+        head = next(others, len(messages))
+        request: Json = {"model": model, "system": _system(messages[:head])}
+        request["messages"] = [_anthropic(message) for message in messages[head:]]
         defined = [_anthropic_tool(tool) for tool in offered]
     else:
         request = {"model": model, "messages": list(messages)}
@@ -44,6 +45,14 @@ def as_list(value: Any) -> list[Any]:
     if is_list(found):
         return found
     return list(found) if isinstance(found, tuple) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def count_of(value: Any) -> int | None:
+    """A count, also where it was written as text; None where it is none."""
+    if isinstance(value, str):
+        return int(value) if value.isdecimal() and len(value) < _DIGITS else None
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return int(value) if whole and not isinstance(value, bool) and value >= 0 else None
 
 
 def call_part(name: Any, arguments: Any, call_id: Any) -> Json:

@@ -54,24 +54,32 @@ class Documents:
         if not first:
             raise OptionError(f"{str(self.path)!r} is empty.")
         if not first.lstrip().startswith(("{", "[")):
-            yield from self._given(_yaml(first + file.read(), self.path))
+            yield from self._behind(first + file.read())
         elif parsed(first) is None:
             yield from self._texts(first + file.read())
         else:
             for line in chain([first], lines):
                 yield from self._given(parsed(line))
 
+    def _behind(self, text: str) -> Iterator[Json]:
+        """A YAML cassette, or the objects behind lines that are none, such as a program's own."""
+        if "interactions:" in text:
+            yield from self._given(_yaml(text, self.path))
+        elif "\n{" in text:
+            self.unread += 1
+            yield from self._texts(text[_next_object(text, 0) :])
+        else:
+            raise OptionError(
+                f"{str(self.path)!r} holds neither JSON nor a YAML cassette ('interactions:')."
+            )
+
     def _texts(self, text: str) -> Iterator[Json]:
         """Objects of several lines each, one after the other, as console exporters write them."""
         decoder, at = json.JSONDecoder(), 0
         while (at := _next_text(text, at)) < len(text):
-            try:
-                value, at = decoder.raw_decode(text, at)
-            except (ValueError, RecursionError):
-                self.unread += 1
-                at = _next_object(text, at)
-            else:
-                yield from self._given(value)
+            value, end = _decoded(decoder, text, at)
+            yield from self._given(value)
+            at = end or _next_object(text, at)
 
     def _given(self, value: Any) -> Iterator[Json]:
         held: list[Any] = value if is_list(value) else [value]
@@ -90,6 +98,14 @@ def parsed(text: Any) -> Any:
         return None
 
 
+def _decoded(decoder: json.JSONDecoder, text: str, at: int) -> tuple[Any, int]:
+    """The value that begins there, and where it ends; nothing, at 0, where none does."""
+    try:
+        return decoder.raw_decode(text, at)
+    except (ValueError, RecursionError):
+        return None, 0
+
+
 def _next_text(text: str, at: int) -> int:
     """Past white space and commas."""
     while at < len(text) and (text[at].isspace() or text[at] == ","):
@@ -104,16 +120,12 @@ def _next_object(text: str, at: int) -> int:
 
 
 def _yaml(text: str, path: Path) -> Any:
-    if "interactions:" not in text:
-        raise OptionError(
-            f"{str(path)!r} holds neither JSON nor a YAML cassette (which has 'interactions:')."
-        )
     try:
         yaml: Any = import_module("yaml")
     except ImportError as error:
         raise MissingExtraError("cassettes", "yaml") from error
     try:
-        return yaml.load(text, Loader=_loader(yaml))  # noqa: S506 - made from a safe one
+        return yaml.load(text, Loader=_loader(yaml))
     except yaml.YAMLError as error:
         mark: Any = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
@@ -127,8 +139,8 @@ def _loader(yaml: Any) -> Any:
     loader: Any = type("CassetteLoader", (base,), {})
     python = "tag:yaml.org,2002:python/"
     for name in ("str", "unicode"):
-        loader.add_constructor(python + name, lambda given, node: given.construct_scalar(node))
-    loader.add_constructor(python + "tuple", lambda given, node: given.construct_sequence(node))
+        loader.add_constructor(python + name, base.construct_scalar)
+    loader.add_constructor(python + "tuple", base.construct_sequence)
     loader.add_constructor(python + "object/new:_io.BytesIO", _buffer)
     return loader
 

@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -17,7 +17,7 @@ from agentcache.recordings.secrets import host_of, kept_headers, kept_request
 from agentcache.recordings.values import Recorded
 from agentcache.usage import Usage
 
-__all__ = ["Exchange", "call_of", "decoded"]
+__all__ = ["Exchange", "call_of", "from_base64"]
 
 _ASIDE: Final = ("batches", "count_tokens", "embeddings", "input_tokens", "moderations", "rerank")
 """Endings of paths that take the body of a chat request, or one like it, and start no model."""
@@ -81,7 +81,7 @@ class _Said:
     def read(self, answer: Any) -> bool:
         """Read an answer; False where it cannot be."""
         whole = _json(answer)
-        pieces = [whole] if whole is not None else list(_events(decoded(answer)))
+        pieces = [whole] if whole is not None else list(_events(_decoded(answer)))
         for piece in pieces:
             for held in (piece, piece.get("message"), piece.get("response")):
                 if is_json(held):
@@ -111,11 +111,11 @@ def _events(text: str) -> Iterator[Json]:
 
 
 def _json(body: Any) -> Json | None:
-    value = body if isinstance(body, Mapping) else parsed(decoded(body))
+    value: Any = body if is_json(body) else parsed(_decoded(body))
     return value if is_json(value) else None
 
 
-def decoded(body: Any) -> str:
+def _decoded(body: Any) -> str:
     """A body as text; empty where it is compressed in a way Python cannot undo."""
     if isinstance(body, str):
         return body

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from agentcache.dialects.base import Json, is_json
-from agentcache.recordings.chats import as_list, call_part, chat_request
+from agentcache.recordings.chats import as_list, call_part, chat_request, count_of
 from agentcache.recordings.documents import parsed
 from agentcache.recordings.secrets import kept_request
 from agentcache.recordings.spans import Event
@@ -55,7 +55,7 @@ _OUTPUT: Final = (
 def usage_of(held: Json) -> Usage | None:
     """The usage; its total holds what was read and written, as the conventions ask."""
     total, read, written, output = (
-        next((_count(held[key]) for key in keys if key in held), None)
+        next((count_of(held[key]) for key in keys if key in held), None)
         for keys in (_TOTAL, _READ, _WRITTEN, _OUTPUT)
     )
     if total is None and output is None:
@@ -64,11 +64,6 @@ def usage_of(held: Json) -> Usage | None:
     if total is not None and total < cached:  # written by Anthropic's own convention
         total += cached
     return Usage(total, read, written, output)
-
-
-def _count(value: Any) -> int | None:
-    whole = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-    return int(value) if whole else None
 
 
 def request_of(held: Json, events: Sequence[Event]) -> Json:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from agentcache.dialects.base import Json, is_json, is_list
-from agentcache.recordings.chats import chat_request
+from agentcache.recordings.chats import chat_request, count_of
 from agentcache.recordings.documents import parsed
 from agentcache.recordings.genai import spoken
 from agentcache.recordings.hauls import Haul
@@ -37,7 +37,7 @@ _WRITTEN: Final = (
     "cache_creation_input_tokens",
     "cache_write_input_tokens",
 )
-_KINDS: Final = ("input_audio", "input_image", "input_text", "input_ephemeral", "input_modality")
+_TIMED: Final = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 
 
 def from_observations(documents: Iterable[Json], haul: Haul) -> None:
@@ -105,7 +105,8 @@ def _request(given: Any, params: Json, model: str) -> tuple[Json, dict[str, str]
     shown = [tool for row in rows if (tool := _as_tool(row)) is not None]
     messages = [row for row in rows if _as_tool(row) is None]
     if "system" in held and isinstance(held["system"], str | list):
-        messages = [{"role": "system", "content": held["system"]}, *messages]
+        system: Json = {"role": "system", "content": held["system"]}
+        messages = [system, *messages]
     rest = {k: v for k, v in body.items() if k != "system"}
     return chat_request(model, messages, body.get("tools") or shown, rest), headers
 
@@ -118,30 +119,34 @@ def _as_tool(row: Json) -> Json | None:
 
 
 def _usage(details: Any) -> Usage | None:
-    """The usage: its counts are apart from each other, and sum up to the whole input."""
+    """The usage. Its counts of input stand apart from each other: together they are the whole."""
     if not is_json(details) or not details:
         return None
-    if "input" not in details:
+    fresh = count_of(details.get("input"))
+    if fresh is None:
         return Usage.from_payload(details)
-    read, written = (_sum(details, keys) for keys in (_READ, _WRITTEN))
-    fresh, more = _count(details["input"]), _sum(details, _kinds(details))
-    total = None if fresh is None else fresh + (read or 0) + (written or 0) + (more or 0)
-    return Usage(total, read, written, _count(details.get("output")))
+    read, written = (_first(details, keys) for keys in (_READ, _WRITTEN))
+    timed = {key: count_of(details.get(f"input_{key}")) for key in _TIMED}
+    parts = {key: count_of(value) or 0 for key, value in details.items() if _is_part(key)}
+    at_length = max(written or 0, sum(filter(None, timed.values())))
+    split = {"cache_read": read, "cache_creation": written, **timed}
+    return Usage.from_payload(
+        {
+            "input_tokens": fresh + (read or 0) + at_length + sum(parts.values()),
+            "input_token_details": {key: n for key, n in split.items() if n is not None},
+            "output_tokens": count_of(details.get("output")),
+        }
+    )
 
 
-def _kinds(details: Json) -> tuple[str, ...]:
-    return tuple(key for key in details if key.startswith(_KINDS))
+def _is_part(key: str) -> bool:
+    """Whether a count is a part of the input beside what was read and written."""
+    cached = (*_READ, *_WRITTEN, *(f"input_{name}" for name in _TIMED))
+    return key.startswith("input_") and key not in cached and "priority" not in key
 
 
-def _sum(details: Json, keys: Iterable[str]) -> int | None:
-    counts = [n for key in keys if (n := _count(details.get(key))) is not None]
-    return sum(counts) if counts else None
-
-
-def _count(value: Any) -> int | None:
-    number = int(value) if isinstance(value, str) and value.isdigit() else value
-    whole = isinstance(number, int | float) and not isinstance(number, bool) and number >= 0
-    return int(number) if whole else None
+def _first(details: Json, keys: Iterable[str]) -> int | None:
+    return next((n for key in keys if (n := count_of(details.get(key))) is not None), None)
 
 
 def _value(held: Any) -> Any:

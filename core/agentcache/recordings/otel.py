@@ -15,7 +15,10 @@ __all__ = ["from_spans"]
 _DETAILS: Final = "gen_ai.client.inference.operation.details"
 _CHATS: Final = ("chat", "completion", "generate_content", "text_completion")
 _AGENTS: Final = ("gen_ai.agent.name", "agent.name", "agent_name")
-_EMULATED: Final = ("openai.response.system_fingerprint", "gen_ai.openai.response.system_fingerprint")
+_EMULATED: Final = (
+    "openai.response.system_fingerprint",
+    "gen_ai.openai.response.system_fingerprint",
+)
 
 
 def from_spans(documents: Iterable[Json], haul: Haul) -> None:
@@ -60,7 +63,7 @@ def _node(span: Span) -> Node:
 
 def _is_call(held: Json, events: list[Event]) -> bool:
     if "openinference.span.kind" in held:
-        return held["openinference.span.kind"] == "LLM"
+        return bool(held["openinference.span.kind"] == "LLM")
     operation = held.get("gen_ai.operation.name")
     if operation is not None:
         return operation in _CHATS

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from agentcache.ledger import Call
 from agentcache.usage import Usage
 
-__all__ = ["FORMS", "Form", "Recorded"]
+__all__ = ["FORMS", "MOST", "Form", "Recorded", "is_usage"]
+
+MOST: Final = 10**12
+"""More tokens than any call has: a larger count is a broken one."""
 
 Form = Literal["agentcache", "har", "langfuse", "langsmith", "otel", "vcr"]
 
@@ -45,3 +48,10 @@ class Recorded:
     fingerprint: str = ""
     under: str = ""
     call: Call | None = field(default=None, repr=False)
+
+
+def is_usage(usage: Usage) -> bool:
+    """Whether counts can be those of a call."""
+    counts = (usage.input_tokens, usage.cached_tokens, usage.cache_write_tokens)
+    every = (*counts, usage.output_tokens, *(n for _, n in usage.writes))
+    return all(count is None or 0 <= count < MOST for count in every)
