@@ -288,6 +288,7 @@ class Flight:
                 ended_s,
                 number,
                 self.forked,
+                rewrite.original,
             )
             broke, kin = self.attachment.look(seen)
         call = Call(

@@ -64,12 +64,23 @@ class Affinity(_Row):
     """What keeps requests of one parent together: a header, or a body field.
 
     A dot in a body field's `name` goes one object deeper (`metadata.session_id`). `dialects` names
-    the wires that take it, where not all do.
+    the wires that take it, where not all do. Above `per_minute` requests of one value, some land
+    elsewhere; None: not known.
     """
 
     kind: Literal["body", "header"]
     name: str
     dialects: tuple[str, ...] = ()
+    per_minute: int | None = None
+
+    def value_in(self, request: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+        """What a request, or a header that goes with it, says here; empty for nothing."""
+        if self.kind == "header":
+            return next((v for k, v in headers.items() if k.lower() == self.name.lower()), "")
+        value: Any = request
+        for key in self.name.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return str(value) if value is not None else ""  # pyright: ignore[reportUnknownArgumentType]
 
     def placed(self, body: Mapping[str, Any], value: str) -> dict[str, Any]:
         """Return the body with the value in it; a value of the program's own stays.

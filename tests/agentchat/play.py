@@ -23,7 +23,7 @@ def _dossier(weeks: int) -> str:
 
 
 TASK = _dossier(8)
-"""About 1,400 characters: with it hardly a request is as long as a provider caches at least."""
+"""About 1,500 characters: with it hardly a request is as long as a provider caches at least."""
 
 BRIEF = _dossier(50)
 """About 2,500 tokens."""
@@ -50,7 +50,7 @@ PROMPTS = {
     )
     for name, (duty, *cares) in PARTS.items()
 }
-"""Each agent's own system message, about 1,050 characters."""
+"""Each agent's own system message, about 1,075 characters."""
 
 OWN = {"planner": "read_calendar", "writer": "search_archive", "critic": "check_figures"}
 """The tool of each agent that has one of its own."""
@@ -133,7 +133,7 @@ def _calls(
 
 
 def _note(who: str, asked: int) -> str:
-    """About 330 characters that only this speaker says, and only now."""
+    """About 285 characters that only this speaker says, and only now."""
     return f"Note {asked + 1} by the {who}. " + " ".join(
         f"On pier {(asked * 5 + n) % 7} the {who} counts {(asked + 3) * n * 97 % 811} late boats."
         for n in range(1, 7)

@@ -45,11 +45,14 @@ async def test_what_is_said_and_done_stays_the_same(ran, factory, model, layout)
         assert forks_of(wrapped) == len(wrapped.bodies)
 
 
-@pytest.mark.parametrize("model", ["gpt-6-luna", "claude-haiku-5-5"])
-@pytest.mark.parametrize("factory", programs.PROGRAMS)
+@pytest.mark.parametrize(
+    ("factory", "model"),
+    [
+        *((factory, "gpt-6-luna") for factory in programs.PROGRAMS),
+        *((factory, "claude-haiku-5-5") for factory in (*STREAMING, programs.magentic)),
+    ],
+)
 async def test_what_streaming_agents_say_stays_the_same(ran, factory, model):
-    skip_where_autogen_refuses(factory, model)
-
     plain = await ran(factory, model, stream=True)
     wrapped = await ran(factory, model, "tail", stream=True)
 

@@ -2,7 +2,7 @@
 
 A share is measured on what the provider received: of the characters of all requests, rendered as a
 prompt, those with which a request begins as an earlier one does. The play is as long as the one
-that the goals were measured with: three agents with prompts of about 1,050 characters, a task of
+that the goals were measured with: three agents with prompts of about 1,075 characters, a task of
 about 1,500, replies of about 285, seven turns; a tool's call is dropped from the past once its
 outcome is said to all.
 """

@@ -339,7 +339,9 @@ def answer_cache(config: Any, *, task: str = TASK) -> Program:
     """The round twice, with AutoGen's own cache of whole answers: the second round asks nobody."""
     desk = _Desk(config, task)
     manager = desk.manager(map(desk.agent, TRIO), speaker_selection_method="round_robin")
-    return _twice(desk.program(manager, desk.user(), cache=InMemoryCache("41")))
+    # AutoGen writes the cache into the default of summary_args, where every later chat finds it.
+    kept = {"cache": InMemoryCache("41"), "summary_args": {}}
+    return _twice(desk.program(manager, desk.user(), **kept))
 
 
 def cached_seed(config: Any, *, task: str = TASK) -> Program:

@@ -26,7 +26,7 @@ class Kept:
         """Run once; return how many requests were made, and what was said."""
         before = len(measure.calls(self.provider))
         user, manager = self.program.team["user"], self.program.root
-        asked = {"message": programs.TASK, "silent": True, "cache": self.cache}
+        asked = {"message": programs.TASK, "silent": True, "cache": self.cache, "summary_args": {}}
         said = user.initiate_chat(manager, **asked).chat_history
         return len(measure.calls(self.provider)) - before, [m["content"] for m in said]
 

@@ -163,17 +163,16 @@ def test_images_are_shared_like_everything_that_is_said(stage, model):
     image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{dot}"}}
     parts = [{"type": "text", "text": programs.TASK}, image, {"type": "text", "text": "See?"}]
 
-    def asking(program):
-        agentcache.wrap(program.root, layout="tail")
-        user, manager = program.team["user"], program.root
-        program.run = lambda: user.initiate_chat(manager, message={"content": parts}, silent=True)
+    desk = programs._Desk(programs.llm_config(stage.begin(), model), programs.TASK)
+    writer, critic = agentcache.wrap([desk.agent("writer"), desk.agent("critic")], layout="tail")
 
-    run = measure.run(programs.round_robin, model, asking, stage=stage)
+    writer.initiate_chat(critic, message={"content": parts}, max_turns=2, silent=True)
 
-    assert all(dot in wire.shared(body)[3] for body in run.bodies)
-    assert wire.chat(run.bodies[0]) == ["[user]:"]
-    known = wire.shared(run.bodies[0])
-    assert all(wire.shared(body)[: len(known)] == known for body in run.bodies)
+    bodies = [request.body for request in measure.calls(stage.provider)]
+    assert all(dot in wire.shared(body)[3] for body in bodies)
+    assert wire.chat(bodies[0]) == ["[writer]:"]
+    known = wire.shared(bodies[0])
+    assert all(wire.shared(body)[: len(known)] == known for body in bodies)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -4,18 +4,17 @@ import json
 import warnings
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.request import Request, urlopen
 
 from agentcache import loopback
 from agentcache.attach import Attachment, Flight, Options
-from agentcache.breaks import find_break
 from agentcache.demo.office import tool_calls
 from agentcache.demo.scenario import brief
 from agentcache.errors import CacheBreakWarning
 from agentcache.forks import Fork
-from agentcache.ledger import Call, Ledger
+from agentcache.ledger import Ledger
 from agentcache.parent import CacheDomain, freeze
 from agentcache.rules import rule_for
 from agentcache.usage import Usage
@@ -166,22 +165,12 @@ def team() -> list[Worker]:
 
 
 def run_office(*, content: bool = False) -> Ledger:
-    """Run the six on one model and two of them on another; return the ledger, with what broke.
-
-    Each call is compared with the one before it of the same agent, as `agentcache breaks` does.
-    """
-    full = Ledger(content=True)
+    """Run the six on one model and two of them on another; return the ledger, with what broke."""
+    ledger = Ledger(content=content)
     with loopback.serve() as provider, warnings.catch_warnings():
         warnings.simplefilter("ignore", CacheBreakWarning)
         for model, workers in (("gpt-6-luna", team()), ("gpt-4.1-mini", team()[:2])):
-            office = Team(provider, full, model)
+            office = Team(provider, ledger, model)
             for worker in workers:
                 office.work(worker)
-    ledger = Ledger(source=full.source, content=content)
-    latest: dict[tuple[str, str], Call] = {}
-    for call in full.calls:
-        kin = latest.get((call.agent, call.model))
-        latest[call.agent, call.model] = call
-        broke = kin and find_break(kin.request or {}, call.request or {}, agent=call.agent)
-        ledger.record(replace(call, kin=kin and kin.index, broke=broke))
     return ledger

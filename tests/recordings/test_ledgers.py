@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import agentcache
-from agentcache import recordings
+from agentcache import loopback, recordings
 from agentcache.blocks import prints
 from agentcache.breaks import find_break
 from agentcache.dialects import dialect
@@ -163,3 +163,19 @@ def test_a_long_ledger_is_read_line_by_line(tmp_path, made) -> None:
     path.write_text("".join(json.dumps({**line, "index": n}) + "\n" for n in range(3_000)))
 
     assert len(recordings.read(path)) == 3_000
+
+
+def test_a_program_under_observation_is_read_back_from_its_file(tmp_path) -> None:
+    openai = pytest.importorskip("openai")
+    path = tmp_path / "run.jsonl"
+    with loopback.serve() as provider:
+        client = openai.OpenAI(base_url=provider.openai_url, api_key="x", max_retries=0)
+        agentcache.observe(client, ledger=path)
+        tool = {"type": "function", "function": {"name": "search", "parameters": {}}}
+        for more in ({}, {"tools": [tool]}):
+            client.chat.completions.create(**request("10:00", "And now?"), **more)
+        client.close()
+
+    assert [found.kind for found in recordings.read(path).breaks()] == ["tool_added"]
+    held, now = agentcache.report(path), agentcache.report(client)
+    assert (held.source, held.rows, held.total) == ("emulated", now.rows, now.total)

@@ -1,5 +1,6 @@
 """find_break: two requests in, and the first thing that keeps the later one from reading out."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -22,6 +23,12 @@ from agentcache.usage import Usage
 
 __all__ = ["compare", "find_break"]
 
+_IN_PLACE: Final = (
+    *("whitespace", "invisible", "timestamp", "random_id", "counter", "order", "key_order"),
+    "tool_call_id",
+)
+"""Changes without which all that follows would have been read."""
+_OWN_TEXT: Final = re.compile(r'<agent name=\\"(.*?)\\">')
 _HEADERS: Final = ("extra_headers", "headers", "default_headers")
 _AFFINITY: Final = ("prompt_cache_key", "user", "safety_identifier", "session_id", "x-session-id")
 _NOT_PARAMS: Final = (
@@ -206,12 +213,21 @@ def _was_a_tail(
     """Whether all that changed stood behind the last place that was written: nothing is lost."""
     blocks = _rendered(one)
     shared = len(_shared(one, other))
-    if shared < len(blocks) and '<agent name="' in blocks[shared].json:
+    there = [
+        _whose(made[shared]) if shared < len(made) else "" for made in (blocks, _rendered(other))
+    ]
+    if there[0] and there[0] != there[1]:
         return True
     if not rule.marks or (rule.automatic and not only_marked(before)):
         return False
     marked = [n for n, block in enumerate(blocks) if block.mark]
     return bool(marked) and marked[-1] < shared
+
+
+def _whose(block: Block) -> str:
+    """The agent whose own text a block is; empty for any other block."""
+    found = _OWN_TEXT.search(block.json)
+    return found[1] if found else ""
 
 
 def _rows(tools: Any) -> list[Any]:
@@ -345,7 +361,13 @@ def _lost(
     else:
         known = {b.identity for b in one}
         lost = [b for b in blocks[shared:] if b.identity in known]
+        if found.kind in _IN_PLACE:
+            lost = max(lost, blocks[shared : len(_rendered(one))], key=_length)
     return tokens_of(lost, total, usage)
+
+
+def _length(blocks: Sequence[Block]) -> int:
+    return sum(len(b.json) for b in blocks)
 
 
 def _money(rule: Rule, model: str, tokens: int | None) -> float | None:

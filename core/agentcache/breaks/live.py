@@ -2,11 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from agentcache.blocks import Block
+from agentcache.blocks import Block, Print
 from agentcache.breaks.finder import compare
 from agentcache.breaks.talk import is_another
 from agentcache.breaks.values import CacheBreak
@@ -19,6 +19,10 @@ __all__ = ["Lookout", "Seen"]
 _log = logging.getLogger("agentcache")
 _AGENTS: Final = 256
 _EACH: Final = 16
+_MINUTE_S: Final = 60.0
+_OTHER_WORDS: Final = ("text_edit", "message_edited", "message_inserted", "message_dropped")
+_LAST: Final = 1
+"""Blocks at the end of a request that were for that call alone, such as a summary's prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,8 @@ class Seen:
     """A call as it was seen: whose it is, what it sent, what it used, and when, in seconds.
 
     `number` is that of the call in its ledger, `headers` went with it. `wire` and `rule` are those
-    of its endpoint.
+    of its endpoint. `original` fingerprints the request as the program made it, before it was
+    forked.
     """
 
     wire: Dialect
@@ -39,19 +44,22 @@ class Seen:
     ended_s: float
     number: int = -1
     forked: bool = False
+    original: tuple[Print, ...] = ()
     keys: tuple[bytes, ...] = ()
 
 
 class Lookout:
     """Keeps the latest requests of every agent in memory, and says what broke.
 
-    A call is compared with the latest of its own agent that begins most like it, or, at an agent's
-    first call, with any other's: then only misses that usage shows are told.
+    A call is compared with the latest of its own agent that begins most like it; one that goes on
+    in a way of its own, with what it goes on from. An agent's first call is compared with any
+    other's: then only misses that usage shows are told.
     """
 
     def __init__(self) -> None:
         """Have seen nothing yet."""
         self._seen: dict[str, list[Seen]] = {}
+        self._starts: dict[tuple[str, str], list[float]] = {}
         self._lock = threading.Lock()
 
     def look(
@@ -77,23 +85,45 @@ class Lookout:
         keys = tuple(_keys(seen.wire.hashed(seen.request)))
         now = replace(seen, keys=keys)
         with self._lock:
+            rate = self._rate(now)
             mine = [s for s in self._seen.get(seen.agent, ()) if s.forked == seen.forked]
             every = [s for each in self._seen.values() for s in each[-1:]]
             others = [s for s in every if not mine and s.rule.id == now.rule.id]
             self._keep(now)
-        kin = max(mine or others, key=lambda s: _nearness(s, keys), default=None)
+        kin = max(mine or others, key=lambda s: (_common(s.keys, keys), s.ended_s), default=None)
         if kin is None:
             return None, None
         found = self._compare(kin, now)
+        base = _base(mine or others, keys)
+        if found is not None and base is not None and _begins_anew(found):
+            kin, found = base, self._compare(base, now)
         if found is not None and _is_unrelated(kin, now, found):
             found = None
-        if found is not None and now.forked and _read_enough(kin, now, found):
+        if found is not None and now.forked and _is_by_design(kin, now, found):
             found = None
+        if found is not None and found.kind == "evicted" and rate:
+            found = found.model_copy(update={"kind": "rate_overflow", "note": rate})
         if not mine and found is not None and (not now.forked or found.source == "bytes"):
             found = None
         if found is not None and not mine:
             found = found.model_copy(update={"relation": "sibling"})
         return found, kin.number
+
+    def _rate(self, now: Seen) -> str:
+        """Say that too many calls of the last minute had one affinity key; empty if not."""
+        chosen = now.rule.affinity_for(now.wire.name)
+        limit = chosen.per_minute if chosen is not None else None
+        key = chosen.value_in(now.request, now.headers) if chosen is not None and limit else ""
+        if limit is None or not key or now.ended_s < now.started_s:
+            return ""
+        while len(self._starts) > _AGENTS:
+            del self._starts[next(iter(self._starts))]
+        since = now.started_s - _MINUTE_S
+        recent = [t for t in self._starts.pop((now.rule.id, key), []) if t > since]
+        self._starts[now.rule.id, key] = recent = [*recent, now.started_s]
+        if len(recent) <= limit:
+            return ""
+        return f"{len(recent)} calls in a minute; {now.rule.name} keeps about {limit} together."
 
     def _compare(self, kin: Seen, now: Seen) -> CacheBreak | None:
         both = tuple({**s.request, "extra_headers": dict(s.headers)} for s in (kin, now))
@@ -128,23 +158,28 @@ def _is_unrelated(kin: Seen, now: Seen, found: CacheBreak) -> bool:
     return one != other and is_another(one, other)
 
 
-def _read_enough(kin: Seen, now: Seen, found: CacheBreak) -> bool:
-    """Whether a fork that differs in its messages still read what its agent had read before.
+def _is_by_design(kin: Seen, now: Seen, found: CacheBreak) -> bool:
+    """Whether a fork's messages moved though the program only said more: forking moved them.
 
-    Its own text moves behind what was said since, by design.
+    An agent's own text and its own traces stand behind what all have said since.
     """
     if found.source != "bytes" or found.section != "messages":
         return False
-    known = (kin.usage.cached_tokens or 0) + (kin.usage.cache_write_tokens or 0)
-    return now.usage.cached_tokens is None or now.usage.cached_tokens >= known // 2
+    one, other = ([p.chain for p in s.original if p.section != "params"] for s in (kin, now))
+    return _common(one, other) >= len(one) - _LAST
 
 
-def _nearness(seen: Seen, keys: tuple[bytes, ...]) -> tuple[bool, int, float]:
-    """What a call goes on from comes first, then what it shares most with, then the latest."""
-    common = _common(seen.keys, keys)
-    return common == len(seen.keys), common, seen.ended_s
+def _base(seen: Sequence[Seen], keys: tuple[bytes, ...]) -> Seen | None:
+    """The longest of the calls that a call goes on from."""
+    whole = [s for s in seen if _common(s.keys, keys) == len(s.keys)]
+    return max(whole, key=lambda s: (len(s.keys), s.ended_s), default=None)
 
 
-def _common(one: tuple[bytes, ...], other: tuple[bytes, ...]) -> int:
+def _begins_anew(found: CacheBreak) -> bool:
+    """Whether two calls seem to go on in two ways, rather than one to change what another said."""
+    return found.section == "messages" and found.kind in _OTHER_WORDS and not found.tokens_lost
+
+
+def _common(one: Sequence[object], other: Sequence[object]) -> int:
     pairs = enumerate(zip(one, other, strict=False))
     return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -23,7 +23,7 @@ _MISSES: Final = ("concurrent_cold", "evicted")
 
 
 def stands_alone(request: Mapping[str, Any]) -> bool:
-    """Whether a request shows all it stands on, not only what a server's memory lacks."""
+    """Whether a request shows all it stands on; one that goes on from a response does not."""
     return not any(request.get(key) for key in _CHAINED)
 
 

@@ -174,8 +174,8 @@ def _answer(outputs: Json) -> Json:
 
 def _error(value: Any) -> str:
     """The name of an exception, without what it says."""
-    text = str(value or "").strip()
-    return text.split("(", 1)[0].split(":", 1)[0].split()[0][:80] if text else ""
+    words = str(value or "").partition("(")[0].partition(":")[0].split()
+    return words[0][:80] if words else "error" if value else ""
 
 
 def _object(value: Any) -> Json:
