@@ -247,7 +247,7 @@ def introductions(config: Any, *, task: str = TASK) -> Program:
 
 
 def auto_tools_summary(
-    config: Any, *, task: str = TASK, own_tool: Sequence[str] = ("writer",)
+    config: Any, *, task: str = TASK, own_tool: Sequence[str] = ("writer",), rounds: int = 0
 ) -> Program:
     """The same; the user runs the writer's tool, and a model sums up in the end."""
     desk = _Desk(config, task)
@@ -258,7 +258,7 @@ def auto_tools_summary(
         work = desk.tool(OWN[name])
         register_function(work, caller=desk.team[name], executor=user, description=about)
     tools = _tools_run(own_tool)
-    rounds = TURNS + 1 + 2 * len(tools)
+    rounds = rounds or TURNS + 1 + 2 * len(tools)
     manager = desk.manager([user, *agents], rounds, speaker_selection_method="auto")
     program = desk.program(manager, user, summary_method="reflection_with_llm")
     program.tools = tools
@@ -404,9 +404,9 @@ def round_robin_pattern(config: Any, *, task: str = TASK) -> Program:
     return _pattern(_trio(config, task), "RoundRobinPattern", TURNS + 1, **_managed(config))
 
 
-def auto_pattern(config: Any, *, task: str = TASK) -> Program:
+def auto_pattern(config: Any, *, task: str = TASK, rounds: int = TURNS + 1) -> Program:
     """A model selects who speaks, as a pattern."""
-    return _pattern(_trio(config, task), "AutoPattern", TURNS + 1, **_managed(config))
+    return _pattern(_trio(config, task), "AutoPattern", rounds, **_managed(config))
 
 
 def _trio(config: Any, task: str) -> _Desk:

@@ -9,11 +9,13 @@ from . import programs
 from .programs import OWN, TASK, TRIO, Outcome, Program, _Desk
 
 ON = "Go on, please."
+ROUNDS = 6
+"""The user asks, the planner speaks, the writer looks something up and speaks, the critic does."""
 
 
 def chat(config: Any, *, task: str = TASK) -> Program:
     """The group chat is wrapped, not its manager."""
-    program = programs.auto_tools_summary(config, task=task)
+    program = _office(config, task)
     program.root = program.root.groupchat
     return program
 
@@ -22,7 +24,7 @@ def chat_first(config: Any, *, task: str = TASK) -> Program:
     """The group chat is wrapped before it has a manager."""
     desk = _Desk(config, task)
     user = desk.user()
-    group = GroupChat([desk.agent(n) for n in TRIO], max_round=8, speaker_selection_method="auto")
+    group = GroupChat([desk.agent(n) for n in TRIO], max_round=5, speaker_selection_method="auto")
 
     def run() -> Outcome:
         manager = GroupChatManager(group, llm_config=config, silent=True)
@@ -33,7 +35,7 @@ def chat_first(config: Any, *, task: str = TASK) -> Program:
 
 def agents(config: Any, *, task: str = TASK) -> Program:
     """The agents are wrapped, the manager is not: it chooses as it always did."""
-    program = programs.auto(config, task=task)
+    program = _office(config, task)
     program.root = [program.team[name] for name in TRIO]
     return program
 
@@ -47,24 +49,24 @@ def two_of_three(config: Any, *, task: str = TASK) -> Program:
 
 def everything(config: Any, *, task: str = TASK) -> Program:
     """The manager is wrapped in a list with its agents and the chat."""
-    program = programs.auto(config, task=task)
+    program = _office(config, task)
     program.root = [*program.team.values(), program.root, program.root.groupchat]
     return program
 
 
 def kept(config: Any, *, task: str = TASK) -> Program:
     """The chat goes on where it stopped."""
-    return _again(programs.auto_tools_summary(config, task=task), clear_history=False)
+    return _again(_office(config, task), clear_history=False)
 
 
 def cleared(config: Any, *, task: str = TASK) -> Program:
     """The chat begins anew."""
-    return _again(programs.auto(config, task=task))
+    return _again(_office(config, task))
 
 
 def resumed(config: Any, *, task: str = TASK) -> Program:
     """The chat is told to its manager anew from what was kept of it, and goes on."""
-    program = programs.auto_tools_summary(config, task=task)
+    program = _office(config, task)
     manager, first = program.root, program.run
     desk = _Desk(config, task, program.ran, program.team)
 
@@ -81,7 +83,7 @@ def resumed(config: Any, *, task: str = TASK) -> Program:
 
 def pattern_twice(config: Any, *, task: str = TASK) -> Program:
     """A pattern with a selecting model runs twice; each run makes a group chat of its own."""
-    return programs._twice(programs.auto_pattern(config, task=task))
+    return programs._twice(programs.auto_pattern(config, task=task, rounds=5))
 
 
 def handoffs_twice(config: Any, *, task: str = TASK) -> Program:
@@ -128,7 +130,7 @@ def with_user(config: Any, *, task: str = TASK) -> Program:
     desk = _Desk(config, task)
     user = desk.user()
     talking = [user, *(desk.agent(name) for name in TRIO)]
-    return desk.program(desk.manager(talking, 10, speaker_selection_method="auto"), user)
+    return desk.program(desk.manager(talking, ROUNDS, speaker_selection_method="auto"), user)
 
 
 def give_tool(program: Program, owner: str) -> None:
@@ -164,6 +166,10 @@ def nested_group(config: Any, *, task: str = TASK) -> Program:
     group = desk.manager([checker, program.team["critic"]], 3, speaker_selection_method="auto")
     _nest(program, group, max_turns=1, summary_method="reflection_with_llm")
     return program
+
+
+def _office(config: Any, task: str) -> Program:
+    return programs.auto_tools_summary(config, task=task, rounds=ROUNDS)
 
 
 def _with_checker(config: Any, task: str) -> tuple[Program, ConversableAgent]:

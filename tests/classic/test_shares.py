@@ -36,7 +36,6 @@ def test_unwrapped_agents_share_as_little_as_when_the_goals_were_set(ran, factor
     assert least <= share(ran(factory, "gpt-4.1-mini")) <= most
 
 
-@pytest.mark.parametrize("model", BREAKPOINTS)
 @pytest.mark.parametrize(
     ("factory", "least"),
     [
@@ -55,8 +54,16 @@ def test_unwrapped_agents_share_as_little_as_when_the_goals_were_set(ran, factor
         (programs.colliding_pattern, 81),
     ],
 )
-def test_with_all_prompts_in_front_requests_extend_each_other(ran, factory, model, least):
-    assert share(ran(factory, model, "roster")) >= least - LESS.get(model, 0)
+def test_with_all_prompts_in_front_requests_extend_each_other(ran, factory, least):
+    assert share(ran(factory, "gpt-6-luna", "roster")) >= least
+
+
+@pytest.mark.parametrize(
+    ("factory", "least"),
+    [(programs.auto_tools_summary, 87), (programs.two_agents, 83), (programs.auto_pattern, 86)],
+)
+def test_and_so_they_do_where_tools_are_written_in_another_way(ran, factory, least):
+    assert share(ran(factory, "claude-haiku-5-5", "roster")) >= least
 
 
 @pytest.mark.parametrize("model", BREAKPOINTS)
@@ -134,9 +141,8 @@ def test_without_marks_nothing_is_read_where_only_marks_are(stage, mocker, model
 
 
 LONG = (
-    *(programs.round_robin, programs.auto, programs.auto_tools_summary, programs.two_agents),
-    *(programs.nested, programs.late_joiner, programs.auto_pattern),
-    programs.default_pattern_tools,
+    *(programs.auto, programs.auto_tools_summary, programs.two_agents, programs.nested),
+    *(programs.late_joiner, programs.auto_pattern, programs.default_pattern_tools),
 )
 
 

@@ -21,7 +21,7 @@ from agentcache.pricing import price_of
 from agentcache.rules import Rule, rule_for
 from agentcache.usage import Usage
 
-__all__ = ["compare", "find_break"]
+__all__ = ["compare", "find_break", "own_text"]
 
 _IN_PLACE: Final = (
     *("whitespace", "invisible", "timestamp", "random_id", "counter", "order", "key_order"),
@@ -213,10 +213,8 @@ def _was_a_tail(
     """Whether all that changed stood behind the last place that was written: nothing is lost."""
     blocks = _rendered(one)
     shared = len(_shared(one, other))
-    there = [
-        _whose(made[shared]) if shared < len(made) else "" for made in (blocks, _rendered(other))
-    ]
-    if there[0] and there[0] != there[1]:
+    mine, theirs = (own_text(made[shared : shared + 1]) for made in (blocks, _rendered(other)))
+    if mine and mine != theirs:
         return True
     if not rule.marks or (rule.automatic and not only_marked(before)):
         return False
@@ -224,9 +222,9 @@ def _was_a_tail(
     return bool(marked) and marked[-1] < shared
 
 
-def _whose(block: Block) -> str:
-    """The agent whose own text a block is; empty for any other block."""
-    found = _OWN_TEXT.search(block.json)
+def own_text(blocks: Sequence[Block]) -> str:
+    """The agent whose own text the first block is; empty for any other block, or none."""
+    found = _OWN_TEXT.search(blocks[0].json) if blocks else None
     return found[1] if found else ""
 
 

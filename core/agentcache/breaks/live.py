@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from agentcache.blocks import Block, Print
-from agentcache.breaks.finder import compare
+from agentcache.breaks.finder import compare, own_text
 from agentcache.breaks.talk import is_another
 from agentcache.breaks.values import CacheBreak
 from agentcache.dialects import Dialect
@@ -20,7 +20,12 @@ _log = logging.getLogger("agentcache")
 _AGENTS: Final = 256
 _EACH: Final = 16
 _MINUTE_S: Final = 60.0
-_OTHER_WORDS: Final = ("text_edit", "message_edited", "message_inserted", "message_dropped")
+_STANDING: Final = ("below_minimum", "usage_unreported")
+"""What holds for every call of an agent, and is told once."""
+_OTHER_WORDS: Final = (
+    *("text_edit", "message_edited", "message_inserted", "message_dropped", "compaction"),
+    "window_slid",
+)
 _LAST: Final = 1
 """Blocks at the end of a request that were for that call alone, such as a summary's prompt."""
 
@@ -60,6 +65,7 @@ class Lookout:
         """Have seen nothing yet."""
         self._seen: dict[str, list[Seen]] = {}
         self._starts: dict[tuple[str, str], list[float]] = {}
+        self._told: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def look(
@@ -93,21 +99,28 @@ class Lookout:
         kin = max(mine or others, key=lambda s: (_common(s.keys, keys), s.ended_s), default=None)
         if kin is None:
             return None, None
-        found = self._compare(kin, now)
-        base = _base(mine or others, keys)
-        if found is not None and base is not None and _begins_anew(found):
-            kin, found = base, self._compare(base, now)
-        if found is not None and _is_unrelated(kin, now, found):
-            found = None
-        if found is not None and now.forked and _is_by_design(kin, now, found):
+        found = _compare(kin, now)
+        if found is not None and _begins_anew(kin, now, found):
+            base = _base(mine or others, keys)
+            kin, found = base or kin, None if base is None else _compare(base, now)
+        if found is not None and (_is_healthy(kin, now, found) or self._was_told(now, found)):
             found = None
         if found is not None and found.kind == "evicted" and rate:
             found = found.model_copy(update={"kind": "rate_overflow", "note": rate})
-        if not mine and found is not None and (not now.forked or found.source == "bytes"):
-            found = None
-        if found is not None and not mine:
-            found = found.model_copy(update={"relation": "sibling"})
-        return found, kin.number
+        if found is None or mine:
+            return found, kin.number
+        if not now.forked or found.source == "bytes":
+            return None, kin.number  # two agents, who share what they share
+        return found.model_copy(update={"relation": "sibling"}), kin.number
+
+    def _was_told(self, now: Seen, found: CacheBreak) -> bool:
+        """Whether this holds for every call of an agent, and was said of an earlier one."""
+        if found.kind not in _STANDING:
+            return False
+        with self._lock:
+            told = (now.agent, found.kind) in self._told
+            self._told.add((now.agent, found.kind))
+        return told
 
     def _rate(self, now: Seen) -> str:
         """Say that too many calls of the last minute had one affinity key; empty if not."""
@@ -125,17 +138,6 @@ class Lookout:
             return ""
         return f"{len(recent)} calls in a minute; {now.rule.name} keeps about {limit} together."
 
-    def _compare(self, kin: Seen, now: Seen) -> CacheBreak | None:
-        both = tuple({**s.request, "extra_headers": dict(s.headers)} for s in (kin, now))
-        return compare(
-            now.wire,
-            now.rule,
-            (both[0], both[1]),
-            (kin.usage, now.usage),
-            idle_s=0.0 if now.started_s < kin.ended_s else max(1.0, now.started_s - kin.ended_s),
-            agent=now.agent,
-        )
-
     def _keep(self, seen: Seen) -> None:
         held = self._seen.pop(seen.agent, [])
         while len(self._seen) >= _AGENTS:
@@ -147,12 +149,31 @@ def _keys(blocks: tuple[Block, ...]) -> list[bytes]:
     return [block.identity for block in blocks if block.section != "params"]
 
 
+def _compare(kin: Seen, now: Seen) -> CacheBreak | None:
+    both = tuple({**s.request, "extra_headers": dict(s.headers)} for s in (kin, now))
+    return compare(
+        now.wire,
+        now.rule,
+        (both[0], both[1]),
+        (kin.usage, now.usage),
+        idle_s=0.0 if now.started_s < kin.ended_s else max(1.0, now.started_s - kin.ended_s),
+        agent=now.agent,
+    )
+
+
+def _is_healthy(kin: Seen, now: Seen, found: CacheBreak) -> bool:
+    """Whether a change of the bytes is none of the program's doing, or no loss."""
+    if found.source != "bytes":
+        return False
+    return _is_unrelated(kin, now, found) or (now.forked and _is_by_design(kin, now, found))
+
+
 def _is_unrelated(kin: Seen, now: Seen, found: CacheBreak) -> bool:
     """Whether these are two kinds of calls that one agent makes: they never had a prefix in common.
 
     Told by their system texts, which frameworks change as a whole for calls on the side.
     """
-    if found.source != "bytes" or found.section not in ("tools", "system", "messages", "params"):
+    if found.section not in ("tools", "system", "messages", "params"):
         return False
     one, other = ("\n\n".join(s.wire.split(s.request).system) for s in (kin, now))
     return one != other and is_another(one, other)
@@ -163,10 +184,19 @@ def _is_by_design(kin: Seen, now: Seen, found: CacheBreak) -> bool:
 
     An agent's own text and its own traces stand behind what all have said since.
     """
-    if found.source != "bytes" or found.section != "messages":
+    if found.section != "messages":
         return False
-    one, other = ([p.chain for p in s.original if p.section != "params"] for s in (kin, now))
-    return _common(one, other) >= len(one) - _LAST
+    one, other = ([p for p in s.original if p.section != "params"] for s in (kin, now))
+    common = _common([p.chain for p in one], [p.chain for p in other])
+    if common < len(one) and one[common].section == "tools":
+        return _read_enough(kin, now)  # prints tell nothing of what is behind
+    return common >= len(one) - _LAST
+
+
+def _read_enough(kin: Seen, now: Seen) -> bool:
+    """Whether a fork read at least half of what its agent had read or written before."""
+    known = (kin.usage.cached_tokens or 0) + (kin.usage.cache_write_tokens or 0)
+    return now.usage.cached_tokens is None or now.usage.cached_tokens >= known // 2
 
 
 def _base(seen: Sequence[Seen], keys: tuple[bytes, ...]) -> Seen | None:
@@ -175,9 +205,20 @@ def _base(seen: Sequence[Seen], keys: tuple[bytes, ...]) -> Seen | None:
     return max(whole, key=lambda s: (len(s.keys), s.ended_s), default=None)
 
 
-def _begins_anew(found: CacheBreak) -> bool:
-    """Whether two calls seem to go on in two ways, rather than one to change what another said."""
-    return found.section == "messages" and found.kind in _OTHER_WORDS and not found.tokens_lost
+def _begins_anew(kin: Seen, now: Seen, found: CacheBreak) -> bool:
+    """Whether two calls belong to two conversations, and neither changed what the other said.
+
+    Then nothing that was said behind the change comes again; or a text in it is another one, and
+    the later call says no more than the earlier one.
+    """
+    if found.section != "messages" or found.kind not in _OTHER_WORDS:
+        return False
+    if found.kind in ("text_edit", "message_edited") and len(now.keys) <= len(kin.keys):
+        return True
+    common = _common(kin.keys, now.keys)
+    said = [b for b in now.wire.hashed(now.request) if b.section != "params"][common:]
+    kept = [b for b in said if b.section == "messages" and b.identity in kin.keys[common:]]
+    return all(own_text([block]) for block in kept)
 
 
 def _common(one: Sequence[object], other: Sequence[object]) -> int:
