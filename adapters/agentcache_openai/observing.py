@@ -1,11 +1,13 @@
 """wrap, unwrap, attachments: an SDK client's own calls, recorded as they are sent."""
 
 import hashlib
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agentcache.attach import Attachment, Flight, Options
+from agentcache.breaks.voices import same_voice
 from agentcache.dialects import Json
 from agentcache.errors import OptionError, UnknownObjectError
 from agentcache.forks import Fork
@@ -22,6 +24,7 @@ _RESOURCES: Final = (
     ("messages", "anthropic.messages", ("create",)),
 )
 _SECRETS: Final = ("api_key", "auth_token", "organization", "project")
+_VOICES: Final = 64
 _VENDOR_URLS: Final = ("https://api.openai.com/v1", "https://api.anthropic.com")
 
 
@@ -93,6 +96,8 @@ class _Watch:
         default_factory=dict[tuple[str, str, str], Fork]
     )
     put: list[tuple[Any, str]] = field(default_factory=list[tuple[Any, str]])
+    voices: dict[str, str] = field(default_factory=dict[str, str])
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self) -> None:
         """Stand in for the client's calls."""
@@ -132,13 +137,24 @@ class _Watch:
             digest = CacheDomain.digest(*(s if isinstance(s, str) else None for s in secrets))
             domain = CacheDomain(rule.provider, model, url, digest)
             session = self.attachment.open(freeze(dialect, rule, domain), (), judge=False)
-        name = _name_of(session.parent.dialect.split(before).system)
+        name = self._name("\n".join(session.parent.dialect.split(before).system))
         return self.forks.setdefault((dialect, model, name), session.fork(name))
 
+    def _name(self, said: str) -> str:
+        """The agent that speaks so, or so but for the time and the like; else a new one."""
+        with self.lock:
+            own = self.voices.pop(said, "")
+            near = (n for text, n in reversed(self.voices.items()) if same_voice(text, said))
+            name = own or next(near, "") or _name_of(said)
+            self.voices[said] = name
+            while len(self.voices) > _VOICES:
+                del self.voices[next(iter(self.voices))]
+            return name
 
-def _name_of(system: Sequence[str]) -> str:
+
+def _name_of(said: str) -> str:
     """An agent's name, by how it is spoken to first; the same in every process."""
-    told = "\n".join(system)[:200].encode("utf-8", "surrogatepass")
+    told = said[:200].encode("utf-8", "surrogatepass")
     return f"agent {hashlib.blake2b(told, digest_size=3).hexdigest()}" if told else "agent"
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from agentcache.breaks import CacheBreak, Lookout, Seen
+from agentcache.breaks.telemetry import emit
 from agentcache.dialects import Json
 from agentcache.errors import AgentcacheWarning, CacheBreakWarning
 from agentcache.gate import Gate, Pass
@@ -183,12 +184,23 @@ class Attachment:
 
     def look(self, seen: Seen) -> tuple[CacheBreak | None, int | None]:
         """What broke with a call, and the call that it was compared with; says so."""
-        told = self.options.on_break
-        listener = None if told == "warn" else told
-        found, kin = self.lookout.look(seen, listener)
-        if found is not None and told == "warn":
-            warnings.warn(str(found), CacheBreakWarning, stacklevel=2)
+        found, kin = self.lookout.look(seen)
+        if found is not None:
+            self._tell(found)
         return found, kin
+
+    def _tell(self, found: CacheBreak) -> None:
+        """Say what broke. A listener's own errors are logged; a warning may be one, if asked."""
+        listener = self.options.on_break
+        try:
+            emit(found)
+            if listener is not None and listener != "warn":
+                listener(found)
+        except Exception:  # noqa: BLE001 - listening never breaks the host
+            _log.exception("on_break or a tracer raised; the program goes on")
+        if listener == "warn":
+            said = found if self.ledger.content else found.bare()
+            warnings.warn(str(said), CacheBreakWarning, stacklevel=2)
 
     def announce(self, text: str) -> None:
         """Say something that changes the bill, now and in the report."""

@@ -237,8 +237,8 @@ class Fork:
         own = (lift(t, parent.context) for t in parts.system if t != parent.system)
         mine = [tool for tool in parts.tools if wire.tool_name(tool) not in union]
         added, more_headers = wire.added(mine if parent.adds else [])
-        behind = heard.behind
-        tail = Tail(agent, tuple(own), lines, anchor.at, anchor.older, behind, tuple(added))
+        place = (anchor.at, anchor.older, heard.behind)
+        tail = Tail(agent, tuple(own), lines, *place, tuple(added), heard.chat)
         headers |= more_headers if added else {}
         mark = parent.mark
         return lay(wire, rule, talk.standing.laid, laid, tail, mark=mark, loops=loops), headers

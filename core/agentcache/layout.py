@@ -61,7 +61,8 @@ class Tail:
 
     It stands `after` that many messages, which are shared with other forks; `older` is an earlier
     end of them, at which another fork may have written. `behind` more, of its own, stand before it
-    too. `added` are messages that offer its own tools.
+    too. `added` are messages that offer its own tools. What follows it in a chat (`chat`) was said
+    after it was first sent, and may join it only where a longer message is read too.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Tail:
     older: int = 0
     behind: int = 0
     added: tuple[Json, ...] = ()
+    chat: bool = False
 
     def text(self) -> str:
         """The tail as the model reads it."""
@@ -169,18 +171,27 @@ def lay(
         shared = dialect.opened(lead, said)
     else:
         shared, opening = [], [*lead, *opening]
-    following = dialect.opened(opening, own)
-    if tail.added:  # where roles take turns, a system turn may only stand before the model's
-        first = role_of(following[0]) if following else ""
-        at = 1 if dialect.alternates and first == "user" else 0
-        following = [*following[:at], *tail.added, *following[at:]]
-    messages = [*shared, *known, *following]
+    messages = [*shared, *known, *_following(dialect, rule, tail, opening, own)]
     if dialect.alternates:
         messages = taking_turns(dialect, messages)
     if mark and loops:
         messages = roll(dialect, rule, messages, mark, spent=spent)
     tools = [json.loads(tool) for tool in trunk.tools]  # fresh: who sends it may change it
     return dialect.join(parts.rest, tools, system, messages)
+
+
+def _following(
+    dialect: Dialect, rule: Rule, tail: Tail, opening: Sequence[Json], own: Sequence[Json]
+) -> list[Json]:
+    """A fork's own text and tools, and what it goes on with."""
+    alone = rule.new_message and tail.chat
+    following = [*dialect.opened(opening, ()), *own] if alone else dialect.opened(opening, own)
+    if not tail.added:
+        return following
+    # Where roles take turns, a system turn may only stand before the model's.
+    first = role_of(following[0]) if following else ""
+    at = 1 if dialect.alternates and first == "user" else 0
+    return [*following[:at], *tail.added, *following[at:]]
 
 
 def apart(dialect: Dialect, message: Json) -> list[Json]:

@@ -58,7 +58,7 @@ class Call:
         plain = replace(self, broke=None, request=None)
         broke = self.broke
         if broke is not None and not content:
-            broke = broke.model_copy(update={"before": "", "after": ""})
+            broke = broke.bare()
         return {
             **asdict(plain),
             "broke": None if broke is None else broke.model_dump(),

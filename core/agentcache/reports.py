@@ -185,7 +185,7 @@ def report_on(ledger: Ledger, readings: Sequence[Reading] | None = None) -> Repo
         ),
         errors=sum(bool(c.error) for c in calls),
         notes=ledger.notes,
-        breaks=ledger.breaks,
+        breaks=tuple(b if ledger.content else b.bare() for b in ledger.breaks),
     )
 
 

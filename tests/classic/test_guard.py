@@ -128,10 +128,9 @@ def test_of_two_calls_in_one_answer_the_foreign_one_keeps_both_from_running(act,
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("who", ["selector", "summary"])
-@pytest.mark.parametrize("times", [1, 2])
-def test_a_selection_or_summary_that_calls_a_tool_is_asked_again(act, model, who, times):
-    plain = act(model, programs.Play())
+@pytest.mark.parametrize(("who", "times"), [("selector", 1), ("summary", 2)])
+def test_a_selection_or_summary_that_calls_a_tool_is_asked_again(ran, act, model, who, times):
+    plain = ran(office, model)
     run = act(model, Thief(who, "search_archive", times=times))
 
     assert run.transcript == plain.transcript

@@ -1,5 +1,6 @@
 """Whatever is wrapped, however it is run: the chat goes as before, and what can fork forks."""
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -18,7 +19,9 @@ WHOLE = (
     *(shapes.resumed, shapes.pattern_twice, shapes.handoffs_twice, shapes.queue),
     *(shapes.two_managers, shapes.tool_later, shapes.nested_later, shapes.nested_group),
 )
+HARD = (shapes.chat, shapes.kept, shapes.handoffs_twice, shapes.two_managers, shapes.nested_group)
 CHOICE = "Then select the next role from"
+MANAGERS = (CHOICE, "Summarize the takeaway")
 
 
 def forked(run):
@@ -31,8 +34,11 @@ def assert_same(plain, wrapped):
     assert len(wrapped.bodies) == len(plain.bodies)
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("factory", WHOLE)
+CASES = [(factory, "gpt-6-luna") for factory in WHOLE]
+CASES += [(factory, "claude-haiku-5-5") for factory in WHOLE if factory in HARD]
+
+
+@pytest.mark.parametrize(("factory", "model"), CASES)
 def test_the_chat_goes_as_before_and_every_request_is_a_fork(ran, factory, model):
     run = ran(factory, model, "tail")
 
@@ -44,19 +50,26 @@ def test_the_chat_goes_as_before_and_every_request_is_a_fork(ran, factory, model
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
     ("factory", "aside"),
-    [(shapes.agents, CHOICE), (shapes.two_of_three, "You are the critic of")],
+    [(shapes.agents, MANAGERS), (shapes.two_of_three, ("You are the critic of",))],
 )
 def test_who_is_not_wrapped_sends_what_it_always_sent(ran, factory, model, aside):
     plain, run = ran(factory, model), ran(factory, model, "tail")
 
     assert_same(plain, run)
     for before, after in zip(plain.bodies, run.bodies, strict=True):
-        assert wire.is_forked(after) == (aside not in wire.texts(before))
-        assert wire.is_forked(after) or after == before
+        assert wire.is_forked(after) != any(text in wire.texts(before) for text in aside)
+        written = [wire.without_ids(json.dumps(body)) for body in (before, after)]
+        assert wire.is_forked(after) or written[0] == written[1]
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("factory", [shapes.kept, shapes.resumed])
+@pytest.mark.parametrize(
+    ("factory", "model"),
+    [
+        (shapes.kept, "gpt-6-luna"),
+        (shapes.kept, "claude-haiku-5-5"),
+        (shapes.resumed, "gpt-6-luna"),
+    ],
+)
 def test_a_chat_that_goes_on_extends_what_it_was(ran, factory, model):
     run = ran(factory, model, "tail")
 
@@ -65,10 +78,9 @@ def test_a_chat_that_goes_on_extends_what_it_was(ran, factory, model):
         assert wire.shared(body)[: len(known)] == known
 
 
-@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("factory", [shapes.cleared, shapes.pattern_twice, shapes.handoffs_twice])
-def test_a_chat_that_begins_anew_reads_what_the_first_one_wrote(ran, factory, model):
-    run = ran(factory, model, "tail", task=programs.BRIEF)
+def test_a_chat_that_begins_anew_reads_what_the_first_one_wrote(ran, factory):
+    run = ran(factory, "gpt-6-luna", "tail", task=programs.BRIEF)
 
     half = len(run.log) // 2
     first, again = run.bodies[0], run.bodies[half]

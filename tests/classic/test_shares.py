@@ -11,7 +11,7 @@ import pytest
 import agentcache
 
 from . import measure, programs
-from .measure import MODELS, extending
+from .measure import extending
 
 BREAKPOINTS = ("gpt-6-luna", "claude-haiku-5-5")
 
@@ -155,7 +155,7 @@ def test_a_wrapped_chat_on_a_long_brief_costs_less_than_a_plain_one(ran, factory
     assert wrapped.bill < plain.bill
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", ["gpt-6-luna", "gpt-4.1-mini"])
 @pytest.mark.parametrize(
     "factory",
     [programs.round_robin, programs.late_joiner, programs.auto_pattern, programs.default_pattern],

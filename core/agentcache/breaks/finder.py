@@ -355,12 +355,13 @@ def _lost(
     shared = len(_shared(one, other))
     if found.section in ("params", "headers", "marks", "usage", "time"):
         keep = [b for b in blocks if b.section != "messages"] if found.level == "messages" else []
-        lost = [b for b in blocks[:shared] if b not in keep]
-    else:
-        known = {b.identity for b in one}
-        lost = [b for b in blocks[shared:] if b.identity in known]
-        if found.kind in _IN_PLACE:
-            lost = max(lost, blocks[shared : len(_rendered(one))], key=_length)
+        read = usage.cached_tokens if usage is not None else None
+        read = tokens_of(keep[:shared], total, usage) if read is None else read
+        return max(0, tokens_of(blocks[:shared], total, usage) - read)
+    known = {b.identity for b in one}
+    lost = [b for b in blocks[shared:] if b.identity in known]
+    if found.kind in _IN_PLACE:
+        lost = max(lost, blocks[shared : len(_rendered(one))], key=_length)
     return tokens_of(lost, total, usage)
 
 

@@ -1,10 +1,11 @@
 """What a cache break is: where a prefix moved, why, what it cost, and what to do."""
 
+import math
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["CURES", "CacheBreak", "Kind", "Relation", "Where"]
+__all__ = ["CURES", "CacheBreak", "Kind", "Relation", "Where", "in_dollars"]
 
 Relation = Literal["follows", "sibling", "replaces"]
 Where = Literal["params", "tools", "system", "messages", "marks", "headers", "usage", "time"]
@@ -90,6 +91,12 @@ CURES: Final[dict[Kind, str]] = {
 }
 
 
+def in_dollars(money: float) -> str:
+    """A sum of money, however small: two digits that say something, or whole cents."""
+    digits = 2 if money >= 1 else min(9, 1 - math.floor(math.log10(money))) if money > 0 else 2
+    return f"${money:,.{digits}f}"
+
+
 class CacheBreak(BaseModel):
     """One break of a cached prefix.
 
@@ -122,6 +129,10 @@ class CacheBreak(BaseModel):
         """What to do about it."""
         return CURES[self.kind]
 
+    def bare(self) -> "CacheBreak":
+        """The same without excerpts of what was sent."""
+        return self.model_copy(update={"before": "", "after": ""})
+
     def __str__(self) -> str:
         """One paragraph a person can act on."""
         who = f"Agent {self.agent!r}: " if self.agent else ""
@@ -131,6 +142,6 @@ class CacheBreak(BaseModel):
             said += f": {self.before!r} became {self.after!r}"
         lost = f" About {self.tokens_lost:,} tokens were not read." if self.tokens_lost else ""
         if self.money_lost:
-            lost = f"{lost[:-1]} (${self.money_lost:.4f})."
+            lost = f"{lost[:-1]} ({in_dollars(self.money_lost)})."
         extra = "".join(f" {text}" for text in (self.note, self.vendor) if text)
         return f"{said}.{lost}{extra} {self.cure}"

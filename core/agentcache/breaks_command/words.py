@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from agentcache.breaks import CacheBreak
+from agentcache.breaks.values import in_dollars
 
 __all__ = ["as_json", "say", "summary"]
 
@@ -32,7 +33,7 @@ def summary(found: Sequence[CacheBreak], calls: int, agents: int) -> str:
     tokens = sum(one.tokens_lost or 0 for one in found)
     money = sum(one.money_lost or 0.0 for one in found)
     lost = f" About {tokens:,} tokens were not read" if tokens else ""
-    lost += f" (${money:,.4f})" if money else ""
+    lost += f" ({in_dollars(money)})" if money else ""
     return f"{_count(len(found), 'break')} {among}: {listed}.{lost}{'.' if lost else ''}"
 
 

@@ -46,5 +46,5 @@ def _named(call: Call, path: str) -> int:
 def told(broke: CacheBreak, *, content: bool) -> tuple[str, str]:
     """What is said of a break, and its cure; excerpts only with `content`."""
     if not content:
-        broke = broke.model_copy(update={"before": "", "after": ""})
+        broke = broke.bare()
     return str(broke).removesuffix(broke.cure).rstrip(), broke.cure

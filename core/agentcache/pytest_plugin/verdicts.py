@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agentcache.breaks import CacheBreak
+from agentcache.breaks.values import in_dollars
 from agentcache.ledger import Call
 from agentcache.pytest_plugin.shares import Share
 
@@ -138,7 +139,7 @@ def _case(broken: Broken) -> str:
         one, other = repr(broke.before), repr(broke.after)
         rows += [("before", one), ("after", other), ("", _pointer(one, other))]
     if broke.tokens_lost:
-        money = f" (${broke.money_lost:.4f})" if broke.money_lost else ""
+        money = f" ({in_dollars(broke.money_lost)})" if broke.money_lost else ""
         rows.append(("lost", f"about {broke.tokens_lost:,} tokens{money} are sent again, unread"))
     rows += [("note", text) for text in (broke.note, broke.vendor) if text]
     rows.append(("cure", broke.cure))

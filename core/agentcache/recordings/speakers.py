@@ -13,16 +13,15 @@ from typing import Final
 
 from agentcache.breaks.talk import is_another
 from agentcache.breaks.texts import change_of
+from agentcache.breaks.voices import same_voice
 from agentcache.dialects import dialect_of
 from agentcache.recordings.values import Recorded
 
 __all__ = ["Heard", "heard", "speakers"]
 
-_SHUFFLED: Final = ("invisible", "whitespace", "key_order", "order")
 _SAME_START: Final = 40
 _NAME: Final = 32
 _SYSTEM: Final = ("developer", "system")
-_GROWN: Final = 200
 
 
 @dataclass(slots=True)
@@ -91,19 +90,7 @@ def _same_text(now: Heard, agent: Heard) -> bool:
 
 
 def _same_but_time(now: Heard, agent: Heard) -> bool:
-    longer = max(len(now.system), len(agent.system))
-    if now.tools != agent.tools or abs(len(now.system) - len(agent.system)) > _GROWN + longer // 8:
-        return False
-    change = change_of(agent.system, now.system)
-    if change is None or change.kind in _SHUFFLED:
-        return True
-    one, other = agent.system.splitlines(), now.system.splitlines()
-    return len(one) == len(other) and all(map(_is_volatile, one, other))
-
-
-def _is_volatile(one: str, other: str) -> bool:
-    change = change_of(one, other)
-    return change is None or change.kind in (*_SHUFFLED, "timestamp", "random_id")
+    return now.tools == agent.tools and same_voice(agent.system, now.system)
 
 
 def _edited(now: Heard, agent: Heard) -> bool:
