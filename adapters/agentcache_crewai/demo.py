@@ -27,7 +27,7 @@ except ImportError as _error:
 from agentcache.demo import office  # noqa: E402
 from agentcache.demo.scenario import Endpoint  # noqa: E402
 
-__all__ = ["build", "run", "tool_calls"]
+__all__ = ["Agent", "Crew", "Task", "build", "llm_at", "run", "tool_calls", "tools"]
 
 logging.getLogger("crewai.llms.base_llm").setLevel(logging.ERROR)  # its guess at token counts
 
@@ -37,10 +37,12 @@ _search_records = tool(office.search_records)
 _break_even_months = tool(office.break_even_months)
 _check_sections = tool(office.check_sections)
 
+tools: Final = (_search_records, _break_even_months, _check_sections)
+
 
 def build(endpoint: Endpoint, brief: str, *, parallel: bool) -> Crew:
     """A crew as its user wrote it: every task carries the brief, every agent its own role."""
-    llm = _llm(endpoint)
+    llm = llm_at(endpoint)
     researcher = Agent(
         role="Market researcher",
         goal="Find what fleets need and what the records support",
@@ -102,7 +104,8 @@ def _task(
     )
 
 
-def _llm(endpoint: Endpoint) -> Any:
+def llm_at(endpoint: Endpoint) -> Any:
+    """A model of CrewAI's that answers there."""
     limit: dict[str, Any] = (
         {} if endpoint.max_tokens is None else {"max_tokens": endpoint.max_tokens}
     )

@@ -6,6 +6,7 @@ from typing import Any, Final
 from crewai import BaseLLM
 from pydantic import BaseModel
 
+from agentcache.breaks.vendors import verdict_in
 from agentcache.dialects.base import is_json, is_list
 from agentcache.usage import Usage
 from agentcache_crewai.turns import Stand, turn_of
@@ -156,12 +157,10 @@ class _ConverseClient:
 def _note_usage(llm: object, response: Any, usage: Any) -> None:
     turn, said = turn_of(llm), _dumped(usage)
     if turn is not None and said:
-        turn.answered(str(getattr(response, "id", None) or ""), Usage.from_payload(said))
-        ledger = turn.stand.attachment.ledger
-        ledger.answered(
-            str(getattr(response, "id", None) or ""),
-            str(getattr(response, "system_fingerprint", None) or ""),
-        )
+        answer_id = str(getattr(response, "id", None) or "")
+        turn.answered(answer_id, Usage.from_payload(said), verdict_in(response))
+        fingerprint = str(getattr(response, "system_fingerprint", None) or "")
+        turn.stand.attachment.ledger.answered(answer_id, fingerprint)
 
 
 def _dumped(usage: Any) -> dict[str, Any]:

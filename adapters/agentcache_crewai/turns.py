@@ -15,6 +15,7 @@ from typing import Any, Final
 from crewai import BaseLLM
 
 from agentcache.attach import Attachment, Flight
+from agentcache.breaks.vendors import Verdict
 from agentcache.dialects import dialect
 from agentcache.dialects.base import is_list
 from agentcache.forks import Fork
@@ -107,15 +108,16 @@ class Turn:
     offered: bool = False
     inline: bool = False
     answer_id: str = ""
+    verdict: Verdict | None = None
     started_s: float = 0.0
     first_event_s: float | None = None
 
-    def answered(self, answer_id: str, usage: Usage) -> None:
+    def answered(self, answer_id: str, usage: Usage, verdict: Verdict | None) -> None:
         """Note what an answer cost; a second one in the same turn is a call of its own."""
         if self.usage.input_tokens is not None and answer_id != self.answer_id:
             _record(self, "")
             self.started_s, self.first_event_s = time.monotonic(), None
-        self.answer_id, self.usage = answer_id, usage
+        self.answer_id, self.usage, self.verdict = answer_id, usage, verdict
 
     def rewritten(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The request as it goes out; the program's own if it cannot be a fork."""
@@ -127,6 +129,8 @@ class Turn:
             strict=self.stand.attachment.options.strict,
         )
         self.held.writes = self.rewrite.forked
+        attachment, session = self.stand.attachment, self.stand.fork.session
+        self.rewrite = attachment.asking(session, self.speech.name, self.rewrite)
         return self.rewrite.request
 
     def pass_through(self, reason: str) -> None:
@@ -232,5 +236,6 @@ def _record(turn: Turn, error: str) -> None:
         stand.extra = sent - own
     flight = _flight(stand, turn.speech)
     flight.rewrite, flight.usage, flight.held = rewrite, turn.usage, turn.held
+    flight.answer_id, flight.verdict = turn.answer_id, turn.verdict
     flight.started_s, flight.first_event_s = turn.started_s, turn.first_event_s
     flight.land(error)

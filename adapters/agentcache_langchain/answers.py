@@ -7,6 +7,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from agentcache.allow import foreign_tools
+from agentcache.breaks.vendors import Verdict, verdict_in
 from agentcache.dialects.base import is_json, is_list
 from agentcache.usage import Usage
 
@@ -37,6 +38,7 @@ class Tally:
         self.cumulative = cumulative
         self._add = _highest if cumulative else _sum
         self.signs: tuple[str, ...] = ()
+        self.verdict: Verdict | None = None
 
     def result(self, result: ChatResult) -> None:
         """Read a whole answer; its usage is known already where it came in pieces."""
@@ -57,6 +59,7 @@ class Tally:
         raw = metadata.get("token_usage") or metadata.get("usage")
         if is_json(raw) and any(raw.get(key) is not None for key in _COUNTS):
             self._raw = raw
+        self.verdict = verdict_in(metadata) or self.verdict
         self.sign(metadata.get("id"), metadata.get("system_fingerprint"))
 
     def sign(self, *signs: object) -> None:

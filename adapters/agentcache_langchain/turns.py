@@ -166,7 +166,7 @@ class Turn:
 
     def written(self, params: dict[str, Any]) -> dict[str, Any]:
         """The request that the class made, as it goes out."""
-        rewrite = self.flight.rewrite
+        rewrite = self.flight.ask()
         if rewrite is None or not rewrite.forked:
             return params
         sent: dict[str, Any] = beside(rewrite.request, self.before, params)

@@ -11,11 +11,12 @@ from contextlib import (
     contextmanager,
     nullcontext,
 )
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
 from agentcache.breaks import CacheBreak, Lookout, Seen
 from agentcache.breaks.telemetry import emit
+from agentcache.breaks.vendors import Verdict, asking, merged
 from agentcache.dialects import Json
 from agentcache.errors import AgentcacheWarning, CacheBreakWarning
 from agentcache.gate import Gate, Pass
@@ -36,6 +37,8 @@ CHAT_OPTIONS: Final = ("history", "private_traces", "private_prompts")
 """Wishes about group chats; an adapter that has them says so by `CHATS = True`."""
 
 _log = logging.getLogger("agentcache")
+_ANSWERS: Final = ("msg_", "resp_")
+"""Answers that a provider can be asked about begin so."""
 _ENOUGH = 6
 """Forks after which the bill says more than what was expected of it."""
 _DEARER = 1.1
@@ -63,6 +66,7 @@ class Options:
     gate: Gate = field(default_factory=Gate)
     ledger: Ledger = field(default_factory=Ledger)
     on_break: Callable[[CacheBreak], object] | Literal["warn"] | None = None
+    diagnostics: bool = False
 
 
 class Watch:
@@ -182,12 +186,34 @@ class Attachment:
             session.leave(reason)
             self.ledger.note(reason)
 
-    def look(self, seen: Seen) -> tuple[CacheBreak | None, int | None]:
-        """What broke with a call, and the call that it was compared with; says so."""
-        found, kin = self.lookout.look(seen)
+    def asking(self, session: Session, agent: str, rewrite: Rewrite) -> Rewrite:
+        """A fork's request with a question to its provider, if `diagnostics` are asked for.
+
+        Compatible hosts refuse it with 400: elsewhere only a `provider` given by name is asked.
+        """
+        parent = session.parent
+        there = self.options.provider or parent.rule.serves(parent.domain.base_url)
+        if not self.options.diagnostics or not rewrite.forked or not there:
+            return rewrite
+        kin = self.lookout.nearest(agent, parent.dialect, parent.rule, rewrite.request)
+        told = "" if kin is None else kin.answer_id
+        request = asking(parent.rule, parent.dialect.name, rewrite.request, told)
+        return replace(rewrite, request=request, asked=None if kin is None else kin.number)
+
+    def look(
+        self, seen: Seen, verdict: Verdict | None = None
+    ) -> tuple[CacheBreak | None, int | None]:
+        """What broke with a call, and the call that it was compared with; says so.
+
+        `verdict` is the provider's own, on those two.
+        """
+        found, kin = self.lookout.judged(seen)
+        if verdict is not None:
+            extends = self.lookout.extends(seen.agent, seen.number, kin)
+            found = merged(found, verdict, agent=seen.agent, extends=extends)
         if found is not None:
             self._tell(found)
-        return found, kin
+        return found, None if kin is None else kin.number
 
     def _tell(self, found: CacheBreak) -> None:
         """Say what broke. A listener's own errors are logged; a warning may be one, if asked."""
@@ -221,6 +247,11 @@ class Tally(Protocol):
         """Ids and fingerprints."""
         ...
 
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the provider said of the prefix, if it was asked."""
+        ...
+
 
 @dataclass(slots=True)
 class Flight:
@@ -236,6 +267,8 @@ class Flight:
     reason: str = ""
     usage: Usage = field(default_factory=Usage)
     held: Pass | None = None
+    answer_id: str = ""
+    verdict: Verdict | None = None
     started_s: float = 0.0
     first_event_s: float | None = None
 
@@ -278,6 +311,8 @@ class Flight:
             raise
         finally:
             self.usage = tally.usage
+            self.answer_id = next((s for s in tally.signs if s.startswith(_ANSWERS)), "")
+            self.verdict = tally.verdict
             self.attachment.ledger.answered(*tally.signs)
             self.land(error)
 
@@ -301,8 +336,11 @@ class Flight:
                 number,
                 self.forked,
                 rewrite.original,
+                self.answer_id,
             )
-            broke, kin = self.attachment.look(seen)
+            broke, kin = self.attachment.look(
+                seen, self.verdict if rewrite.asked is not None else None
+            )
         call = Call(
             agent=self.agent,
             model=self.session.domain.model,
@@ -328,6 +366,12 @@ class Flight:
         if call.sent and not error:
             self.session.counted(sum(p.weight for p in call.sent), self.usage.input_tokens or 0)
         self.attachment.judge(self.session, call)
+
+    def ask(self) -> Rewrite | None:
+        """What is to be sent, with a question to the provider if one is asked for."""
+        if self.rewrite is not None:
+            self.rewrite = self.attachment.asking(self.session, self.agent, self.rewrite)
+        return self.rewrite
 
     def ungated(self) -> Pass:
         """A pass for a call that waits for nobody."""

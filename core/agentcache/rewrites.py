@@ -23,7 +23,8 @@ class Rewrite:
     `headers` go with it, so that all forks land on one machine. `keys` name to the gate what it
     shares, the shortest prefix first; `shared` are the estimated tokens of that. With `one_call`
     the program asked for one tool call at most, by a parameter that would have moved the prefix:
-    whoever sends keeps the answer to its first.
+    whoever sends keeps the answer to its first. `asked` is the number of the call with which the
+    provider was asked to compare it.
     """
 
     request: Json
@@ -36,6 +37,7 @@ class Rewrite:
     keys: tuple[tuple[str, str], ...] = ()
     shared: int = 0
     one_call: bool = False
+    asked: int | None = None
 
 
 def own_descriptions(parent: Parent, parts: Parts) -> tuple[str, ...]:

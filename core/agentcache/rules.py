@@ -182,6 +182,11 @@ class Rule(_Row):
         chosen = next((a for a in self.affinities if dialect in a.dialects), self.affinity)
         return chosen if chosen is None or dialect in (chosen.dialects or (dialect,)) else None
 
+    def serves(self, base_url: str) -> bool:
+        """Whether this is the provider's own endpoint; none given is its own too."""
+        host = _host_of(base_url)
+        return not base_url or any(_is_at(host, pattern) for pattern in self.hosts)
+
     def takes_mark(self, mark_key: str) -> bool:
         """Whether a part may carry a mark under this key."""
         return self.marks and mark_key in (self.mark_key, *self.also_marked_by)

@@ -56,6 +56,7 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
     gate: Gate | None = None,
     ledger: Ledger | str | PathLike[str] | None = None,
     on_break: Callable[[CacheBreak], object] | Literal["warn"] | None = None,
+    diagnostics: bool = False,
 ) -> T:
     """Make every agent of `x` a fork of one shared, frozen parent.
 
@@ -100,6 +101,9 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         ledger: A ledger, or a path to append JSON lines to.
         on_break: Called with every `CacheBreak`, as its call ends; or `warn`: a `CacheBreakWarning`
             each, which `-W error` turns into errors of your program.
+        diagnostics: Ask Claude's API, and OpenAI's Responses from GPT-5.6 on, why a fork did not
+            read what the call before it wrote, and hold that beside what the bytes say. Nothing is
+            asked at other hosts, which refuse the question, unless `provider` names one of the two.
 
     Raises:
         UnknownObjectError: no installed adapter takes `x`.
@@ -126,6 +130,7 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         gate=gate,
         ledger=ledger,
         on_break=on_break,
+        diagnostics=diagnostics,
     )
     adapter = _adapter_for(x)
     _check_chats(x, adapter, options)
@@ -153,11 +158,13 @@ def options_of(  # noqa: PLR0913 - one for each wish
     gate: Gate | None = None,
     ledger: Ledger | str | PathLike[str] | None = None,
     on_break: Callable[[CacheBreak], object] | Literal["warn"] | None = None,
+    diagnostics: bool = False,
 ) -> Options:
     """The options of `wrap`, checked."""
     _check_choice("layout", layout, get_args(Layout))
-    if not isinstance(hoist, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise OptionError(f"hoist={hoist!r} is neither True nor False.")
+    for name, value in (("hoist", hoist), ("diagnostics", diagnostics)):
+        if not isinstance(value, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(f"{name}={value!r} is neither True nor False.")
     _check_choice("preflight", preflight, ("ask", "local"))
     _check_choice("tools", tools, ("auto", "union"))
     if on_break is not None and on_break != "warn" and not callable(on_break):
@@ -191,6 +198,7 @@ def options_of(  # noqa: PLR0913 - one for each wish
         Gate() if gate is None else gate,
         book,
         on_break,
+        diagnostics,
     )
 
 

@@ -88,7 +88,30 @@ def with_inner_chat(config, *, task=TASK):
     return program(desk, DefaultPattern(agents[0], agents, **managed(config), **after), task)
 
 
-FACTORIES = (with_user, going_on, by_chance, changing, with_inner_chat)
+def opening_later(config, *, task=TASK):
+    """From the fourth turn on each may also hand over to the one before it."""
+    desk, agents = talking(config)
+    variables = made_of.ContextVariables({"turns": 0, "open": False})
+
+    def count(agent, messages):
+        variables["turns"] += 1
+        variables["open"] = variables["turns"] > 3
+
+    for n, agent in enumerate(agents):
+        agent.register_hook("update_agent_state", count)
+        for other, name in ((agents[n - 2], None), (agents[n - 1], "open")):
+            only = made_of.StringAvailableCondition(name) if name else None
+            told = made_of.StringLLMCondition(f"The {agent.name} wants the {other.name} to go on.")
+            target = made_of.AgentTarget(other)
+            given = made_of.OnCondition(target=target, condition=told, available=only)
+            agent.handoffs.add_llm_condition(given)
+    pattern = DefaultPattern(
+        agents[0], agents, context_variables=variables, group_manager_args={"silent": True}
+    )
+    return program(desk, pattern, task, 14)
+
+
+FACTORIES = (with_user, going_on, by_chance, changing, with_inner_chat, opening_later)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -146,6 +169,16 @@ def test_handoffs_rebuild_clients_and_every_rebuilt_one_is_forked(ran, model):
     run = ran(programs.colliding_pattern, model, "tail")
 
     assert all(wire.is_forked(body) for body in run.bodies)
+    assert len({tuple(wire.names(body)) for body in run.bodies}) == 1
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_handoff_that_opens_later_is_told_from_then_on(ran, model):
+    plain, run = ran(opening_later, model), ran(opening_later, model, "tail")
+
+    offered = [wire.names(body) for body in plain.bodies]
+    assert [len(names) for names in offered] == [1, 1, 1, 2, 2, 2, 2]
+    assert [wire.allowed(body) for body in run.bodies] == offered
     assert len({tuple(wire.names(body)) for body in run.bodies}) == 1
 
 

@@ -54,6 +54,15 @@ def names(body: Body) -> list[str]:
     return [(tool.get("function") or tool)["name"] for tool in body.get("tools") or []]
 
 
+def allowed(body: Body) -> list[str]:
+    """The tools that may be called, of those that are offered; [] if the request names none."""
+    choice = body.get("tool_choice")
+    if isinstance(choice, dict) and choice["type"] == "allowed_tools":
+        return [tool["function"]["name"] for tool in choice["allowed_tools"]["tools"]]
+    told = re.search(r"You may call only these tools: ([^.]*)\.", texts(body))
+    return re.findall(r"`([^`]+)`", told[1]) if told else []
+
+
 def without_ids(text: str) -> str:
     """What was written, without the ids that the provider gave to calls of tools."""
     return re.sub(r"(call|toolu)_\d+", "id", text)

@@ -72,7 +72,7 @@ def test_a_live_endpoint_runs_the_same(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "cure"),
     [
-        (["demo", "nothing"], "Installed: autogen, autogen-classic, crewai, "),
+        (["demo", "nothing"], "Installed: autogen, autogen-classic, breaks, crewai, "),
         (["demo", "crewai", "--emulate", "x", "--model", "y"], "drop --model"),
         (["demo", "crewai", "--model", "m", "--api-key-env", "NOT_SET"], "not set"),
         (["demo", "crewai", "--model", "/nowhere/x.gguf"], "x.gguf"),

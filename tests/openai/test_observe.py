@@ -111,12 +111,14 @@ async def test_asynchronous_clients_too(provider, call) -> None:
 @pytest.mark.parametrize("text", [f"{LONG}\nCurrent time: {{}}", f"It is {{}} now. {LONG}"])
 def test_a_prompt_with_the_time_in_it_is_named(provider, text) -> None:
     found: list[Any] = []
-    client = agentcache.observe(client_of(provider, "chat", is_async=False), on_break=found.append)
+    ledger = Ledger(content=True)
+    client = client_of(provider, "chat", is_async=False)
+    agentcache.observe(client, ledger=ledger, on_break=found.append)
     run(client, "chat", text.format("10:00:01"))
     run(client, "chat", text.format("10:00:07"))
     run(client, "chat", LONG.replace("clerk", "pilot"))
     assert [b.kind for b in found] == ["timestamp"]
-    assert len({call.agent for call in agentcache.report(client).ledger.calls}) == 2
+    assert len({call.agent for call in ledger.calls}) == 2
     assert found == list(agentcache.report(client).breaks)
 
 

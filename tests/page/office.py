@@ -109,7 +109,7 @@ class Team:
             answer = self._post(flight.rewrite.request)
             flight.event()
             tally.usage = Usage.from_payload(answer["usage"])
-            tally.signs = (answer["id"], answer.get("system_fingerprint"))
+            tally.signs = (answer["id"], str(answer.get("system_fingerprint")))
 
     def work(self, worker: Worker) -> None:
         """Let an agent loop: it asks, calls a tool, hears the result, and asks again."""
@@ -140,7 +140,8 @@ class Heard:
     """What an answer said of its usage."""
 
     usage: Usage = field(default_factory=Usage)
-    signs: tuple[Any, ...] = ()
+    signs: tuple[str, ...] = ()
+    verdict: None = None
 
 
 def result(worker: Worker, turn: int) -> str:

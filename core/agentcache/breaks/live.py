@@ -3,22 +3,21 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
-from agentcache.blocks import Block, Print
 from agentcache.breaks.finder import compare, own_text
+from agentcache.breaks.kept import Kept, common, keep
+from agentcache.breaks.seen import Seen, Shelf
 from agentcache.breaks.talk import is_another
 from agentcache.breaks.values import CacheBreak
 from agentcache.dialects import Dialect
 from agentcache.rules import Rule
-from agentcache.usage import Usage
 
 __all__ = ["Lookout", "Seen"]
 
 _log = logging.getLogger("agentcache")
-_AGENTS: Final = 256
-_EACH: Final = 16
+_RATES: Final = 256
 _MINUTE_S: Final = 60.0
 _STANDING: Final = ("below_minimum", "usage_unreported")
 """What holds for every call of an agent, and is told once."""
@@ -30,31 +29,8 @@ _LAST: Final = 1
 """Blocks at the end of a request that were for that call alone, such as a summary's prompt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A call as it was seen: whose it is, what it sent, what it used, and when, in seconds.
-
-    `number` is that of the call in its ledger, `headers` went with it. `wire` and `rule` are those
-    of its endpoint. `original` fingerprints the request as the program made it, before it was
-    forked.
-    """
-
-    wire: Dialect
-    rule: Rule
-    agent: str
-    request: Mapping[str, Any]
-    headers: Mapping[str, str]
-    usage: Usage
-    started_s: float
-    ended_s: float
-    number: int = -1
-    forked: bool = False
-    original: tuple[Print, ...] = ()
-    keys: tuple[bytes, ...] = ()
-
-
 class Lookout:
-    """Keeps the latest requests of every agent in memory, and says what broke.
+    """Keeps the latest requests of every agent in memory (see `Shelf`), and says what broke.
 
     A call is compared with the latest of its own agent that begins most like it; one that goes on
     in a way of its own, with what it goes on from. An agent's first call is compared with any
@@ -63,7 +39,7 @@ class Lookout:
 
     def __init__(self) -> None:
         """Have seen nothing yet."""
-        self._seen: dict[str, list[Seen]] = {}
+        self._shelf = Shelf()
         self._starts: dict[tuple[str, str], list[float]] = {}
         self._told: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
@@ -75,28 +51,32 @@ class Lookout:
 
         Never raises: what goes wrong is logged.
         """
-        try:
-            found, kin = self._look(seen)
-        except Exception:  # noqa: BLE001 - looking never breaks the host
-            _log.exception("agentcache could not compare a call of %r", seen.agent)
-            return None, None
+        found, kin = self.judged(seen)
         if found is not None and on_break is not None:
             try:
                 on_break(found)
             except Exception:  # noqa: BLE001 - nor does a listener
                 _log.exception("on_break raised; the program goes on")
-        return found, kin
+        return found, None if kin is None else kin.number
 
-    def _look(self, seen: Seen) -> tuple[CacheBreak | None, int | None]:
-        keys = tuple(_keys(seen.wire.hashed(seen.request)))
-        now = replace(seen, keys=keys)
+    def judged(self, seen: Seen) -> tuple[CacheBreak | None, Seen | None]:
+        """What broke with this call, and the call that it was compared with, as it is kept."""
+        try:
+            return self._look(seen)
+        except Exception:  # noqa: BLE001 - looking never breaks the host
+            _log.exception("agentcache could not compare a call of %r", seen.agent)
+            return None, None
+
+    def _look(self, seen: Seen) -> tuple[CacheBreak | None, Seen | None]:
+        now = self._own(seen)
+        keys = now.keys
         with self._lock:
             rate = self._rate(now)
-            mine = [s for s in self._seen.get(seen.agent, ()) if s.forked == seen.forked]
-            every = [s for each in self._seen.values() for s in each[-1:]]
-            others = [s for s in every if not mine and s.rule.id == now.rule.id]
-            self._keep(now)
-        kin = max(mine or others, key=lambda s: (_common(s.keys, keys), s.ended_s), default=None)
+            mine = [s for s in self._shelf.of(seen.agent) if s.forked == seen.forked]
+            every = [] if mine else reversed(self._shelf.latest())
+            others = [s for s in every if s.rule.id == now.rule.id]
+            self._shelf.put(now)
+        kin = max(mine or others, key=lambda s: (common(s.keys, keys), s.ended_s), default=None)
         if kin is None:
             return None, None
         found = _compare(kin, now)
@@ -108,10 +88,38 @@ class Lookout:
         if found is not None and found.kind == "evicted" and rate:
             found = found.model_copy(update={"kind": "rate_overflow", "note": rate})
         if found is None or mine:
-            return found, kin.number
+            return found, kin
         if not now.forked or found.source == "bytes":
-            return None, kin.number  # two agents, who share what they share
-        return found.model_copy(update={"relation": "sibling"}), kin.number
+            return None, kin  # two agents, who share what they share
+        return found.model_copy(update={"relation": "sibling"}), kin
+
+    def nearest(
+        self, agent: str, wire: Dialect, rule: Rule, request: Mapping[str, Any]
+    ) -> Seen | None:
+        """The call that one about to be sent, as a fork, will be compared with."""
+        keys = tuple([b.identity for b in wire.hashed(request) if b.section != "params"])
+        with self._lock:
+            mine = [s for s in self._shelf.of(agent) if s.forked]
+            every = [] if mine else reversed(self._shelf.latest())
+            others = [s for s in every if s.rule.id == rule.id]
+        return max(mine or others, key=lambda s: (common(s.keys, keys), s.ended_s), default=None)
+
+    def extends(self, agent: str, number: int, kin: Seen | None) -> bool:
+        """Whether a call that was looked at goes on from all of another."""
+        with self._lock:
+            now = next((s for s in self._shelf.of(agent) if s.number == number), None)
+        if now is None or kin is None:
+            return False
+        return common(kin.keys, now.keys) == len(kin.keys)
+
+    def _own(self, seen: Seen) -> Seen:
+        """The call with our own copy of its request, which takes over what was kept before."""
+        with self._lock:
+            likes = [*reversed(self._shelf.of(seen.agent))] or self._shelf.latest()
+        kept = [s.request for s in likes if isinstance(s.request, Kept)]
+        made = keep(seen.wire, seen.request, seen.headers, kept)
+        keys = tuple([b.identity for b in made.blocks if b.section != "params"])
+        return replace(seen, request=made, keys=keys, size=made.size)
 
     def _was_told(self, now: Seen, found: CacheBreak) -> bool:
         """Whether this holds for every call of an agent, and was said of an earlier one."""
@@ -129,7 +137,7 @@ class Lookout:
         key = chosen.value_in(now.request, now.headers) if chosen is not None and limit else ""
         if limit is None or not key or now.ended_s < now.started_s:
             return ""
-        while len(self._starts) > _AGENTS:
+        while len(self._starts) > _RATES:
             del self._starts[next(iter(self._starts))]
         since = now.started_s - _MINUTE_S
         recent = [t for t in self._starts.pop((now.rule.id, key), []) if t > since]
@@ -138,23 +146,12 @@ class Lookout:
             return ""
         return f"{len(recent)} calls in a minute; {now.rule.name} keeps about {limit} together."
 
-    def _keep(self, seen: Seen) -> None:
-        held = self._seen.pop(seen.agent, [])
-        while len(self._seen) >= _AGENTS:
-            del self._seen[next(iter(self._seen))]
-        self._seen[seen.agent] = [*held[1 - _EACH :], seen]
-
-
-def _keys(blocks: tuple[Block, ...]) -> list[bytes]:
-    return [block.identity for block in blocks if block.section != "params"]
-
 
 def _compare(kin: Seen, now: Seen) -> CacheBreak | None:
-    both = tuple({**s.request, "extra_headers": dict(s.headers)} for s in (kin, now))
     return compare(
         now.wire,
         now.rule,
-        (both[0], both[1]),
+        (kin.request, now.request),
         (kin.usage, now.usage),
         idle_s=0.0 if now.started_s < kin.ended_s else max(1.0, now.started_s - kin.ended_s),
         agent=now.agent,
@@ -187,10 +184,10 @@ def _is_by_design(kin: Seen, now: Seen, found: CacheBreak) -> bool:
     if found.section != "messages":
         return False
     one, other = ([p for p in s.original if p.section != "params"] for s in (kin, now))
-    common = _common([p.chain for p in one], [p.chain for p in other])
-    if common < len(one) and one[common].section == "tools":
+    same = common([p.chain for p in one], [p.chain for p in other])
+    if same < len(one) and one[same].section == "tools":
         return _read_enough(kin, now)  # prints tell nothing of what is behind
-    return common >= len(one) - _LAST
+    return same >= len(one) - _LAST
 
 
 def _read_enough(kin: Seen, now: Seen) -> bool:
@@ -201,26 +198,21 @@ def _read_enough(kin: Seen, now: Seen) -> bool:
 
 def _base(seen: Sequence[Seen], keys: tuple[bytes, ...]) -> Seen | None:
     """The longest of the calls that a call goes on from."""
-    whole = [s for s in seen if _common(s.keys, keys) == len(s.keys)]
+    whole = [s for s in seen if common(s.keys, keys) == len(s.keys)]
     return max(whole, key=lambda s: (len(s.keys), s.ended_s), default=None)
 
 
 def _begins_anew(kin: Seen, now: Seen, found: CacheBreak) -> bool:
     """Whether two calls belong to two conversations, and neither changed what the other said.
 
-    Then nothing that was said behind the change comes again; or a text in it is another one, and
-    the later call says no more than the earlier one.
+    Then nothing that was said behind the change comes again, but for what is asked last; or a text
+    in it is another one, and the later call says no more than the earlier one.
     """
     if found.section != "messages" or found.kind not in _OTHER_WORDS:
         return False
     if found.kind in ("text_edit", "message_edited") and len(now.keys) <= len(kin.keys):
         return True
-    common = _common(kin.keys, now.keys)
-    said = [b for b in now.wire.hashed(now.request) if b.section != "params"][common:]
-    kept = [b for b in said if b.section == "messages" and b.identity in kin.keys[common:]]
+    same = common(kin.keys, now.keys)
+    said = [b for b in now.wire.hashed(now.request) if b.section != "params"][same:-1]
+    kept = [b for b in said if b.section == "messages" and b.identity in kin.keys[same:]]
     return all(own_text([block]) for block in kept)
-
-
-def _common(one: Sequence[object], other: Sequence[object]) -> int:
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -13,7 +13,7 @@ from agentcache.breaks.leaves import first_leaf
 from agentcache.breaks.texts import alike, change_of, first_difference, last_difference
 from agentcache.breaks.values import Kind
 from agentcache.dialects import Dialect
-from agentcache.dialects.base import is_json, is_list, role_of, strip_marks
+from agentcache.dialects.base import Sent, is_json, is_list, role_of, strip_marks
 from agentcache.dialects.openai_chat import texts_of
 
 __all__ = ["Message", "agent_of", "in_messages", "is_another", "messages_of"]
@@ -68,8 +68,10 @@ class Message:
         return self.role in _SYSTEM
 
 
-def messages_of(wire: Dialect, request: Any, blocks: Sequence[Block]) -> list[Message]:
+def messages_of(wire: Dialect, request: Any, blocks: Sequence[Block]) -> Sequence[Message]:
     """The messages of a request, in order; `blocks` are all of the request's."""
+    if isinstance(request, Sent) and request.wire is wire and request.said:
+        return request.said
     held: Any = request.get(wire.messages_key)
     rows: list[Any] = [{"role": "user", "content": held}] if isinstance(held, str) else []
     rows = list(cast("Sequence[Any]", held)) if isinstance(held, list | tuple) else rows

@@ -5,12 +5,13 @@ import json
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from itertools import product
+from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from agentcache.demo import targets
+from agentcache.demo import breaks, breaks_shown, targets
 from agentcache.demo.cells import Cell, run_cell, warm_up
 from agentcache.demo.scenario import Scenario, brief, find_scenario, scenarios
 from agentcache.demo.table import tables_of, verdict
@@ -48,10 +49,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whose caching rules the live endpoint follows",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    only = "with the demo of breaks: write"
+    parser.add_argument(
+        "--html", type=Path, metavar="OUT.html", help=f"{only} a page that shows it"
+    )
+    parser.add_argument(
+        "--ledger", metavar="OUT.jsonl", help=f"{only} the ledger of the crew as it is"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; everything is checked before anything is sent."""
+    if args.name == breaks.NAME:
+        return breaks_shown.run(args)
+    if args.html is not None or args.ledger is not None:
+        raise OptionError("--html and --ledger are for `agentcache demo breaks`.")
     console = Console(stderr=args.json)
     scenario = find_scenario(args.name)
     chosen = _targets(args, scenario)

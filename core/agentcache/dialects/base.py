@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Protocol, TypeGuard, cast
 
 from agentcache.blocks import Block, Cuts, dumps, frozen
 
-__all__ = ["Dialect", "Json", "Parts", "is_json", "is_list", "role_of", "strip_marks"]
+__all__ = ["Dialect", "Json", "Parts", "Sent", "is_json", "is_list", "role_of", "strip_marks"]
 
 Json = dict[str, Any]
 _ORDER: Final = "*order"
@@ -23,6 +23,23 @@ class Parts:
     messages: tuple[Json, ...]
     tools: tuple[Json, ...]
     rest: Json = field(default_factory=dict[str, Any])
+
+
+class Sent(Json):
+    """A request as it was sent, which nobody changes: `wire` cut it into its `blocks`.
+
+    `said` are its messages, as whoever compares them knows them.
+    """
+
+    __slots__ = ("blocks", "said", "wire")
+
+    blocks: tuple[Block, ...]
+    said: Sequence[Any]
+    wire: object
+
+    def blocks_of(self, wire: object) -> tuple[Block, ...] | None:
+        """The blocks, as far as this dialect cut them."""
+        return self.blocks if self.wire is wire else None
 
 
 class Dialect(Protocol):
@@ -70,11 +87,12 @@ class Dialect(Protocol):
         cuts: Cuts | None = None,
         keep: int | None = None,
         keys: Callable[[Any], object] = frozen,
+        skip: int = 0,
     ) -> tuple[Block, ...]:
         """The blocks that render, without section `free`.
 
         `cuts` keeps what was cut before: system text, and the first `keep` messages or all, under
-        their `keys`.
+        their `keys`. The first `skip` messages are left out. What is `Sent` has its blocks.
         """
         ...
 
@@ -186,15 +204,19 @@ class BlockCutter(ABC):
         cuts: Cuts | None = None,
         keep: int | None = None,
         keys: Callable[[Any], object] = frozen,
+        skip: int = 0,
     ) -> tuple[Block, ...]:
         """Cut what the provider hashes into blocks, in its order; `cuts` are kept between calls."""
+        known = request.blocks_of(self) if isinstance(request, Sent) else None
+        if known is not None:
+            return known
         cuts = Cuts(0) if cuts is None else cuts
         out = [Block("params", k, dumps(request[k])) for k in self.rendered if k in request]
         out += self._list("tools", "tools", request.get("tools"))
         if self.system_key != self.messages_key:
             system = request.get(self.system_key)
             out += cuts.cut(("system", frozen(system)), lambda: self._system(system))
-        out += self._messages(request.get(self.messages_key), cuts, keep, keys)
+        out += self._messages(request.get(self.messages_key), cuts, keep, keys, skip)
         return tuple(out)
 
     def _list(self, section: Literal["tools", "system"], key: str, values: Any) -> list[Block]:
@@ -210,12 +232,17 @@ class BlockCutter(ABC):
         return self._list("system", self.system_key, system)
 
     def _messages(
-        self, messages: Any, cuts: Cuts, keep: int | None, keys: Callable[[Any], object]
+        self,
+        messages: Any,
+        cuts: Cuts,
+        keep: int | None,
+        keys: Callable[[Any], object],
+        skip: int,
     ) -> list[Block]:
         if isinstance(messages, str):
             return [Block("messages", self.messages_key, dumps(messages), "user", markable=False)]
         out: list[Block] = []
-        for n, message in enumerate(_rows(messages)):
+        for n, message in enumerate(_rows(messages)[skip:], skip):
             if keep is None or n < keep:
                 out += cuts.cut((n, keys(message)), partial(self._message, n, message))
             else:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from agentcache.blocks import Block, Cuts, frozen
-from agentcache.dialects.base import BlockCutter, Json, Parts, is_json, is_list
+from agentcache.dialects.base import BlockCutter, Json, Parts, Sent, is_json, is_list
 from agentcache.dialects.openai_chat import texts_of
 
 __all__ = ["BedrockConverse"]
@@ -94,10 +94,12 @@ class BedrockConverse(BlockCutter):
         cuts: Cuts | None = None,
         keep: int | None = None,
         keys: Callable[[Any], object] = frozen,
+        skip: int = 0,
     ) -> tuple[Block, ...]:
         """The blocks that render, without section `free`."""
         del keys  # the messages cut are folded ones, made anew
-        return super().hashed(_flat(request), cuts, keep)
+        known = request.blocks_of(self) if isinstance(request, Sent) else None
+        return super().hashed(_flat(request), cuts, keep, skip=skip) if known is None else known
 
     def request(self, blocks: Sequence[Block]) -> Json:
         """Put blocks back together: the inverse of `blocks`, byte for byte."""

@@ -54,6 +54,7 @@ def _message(reply: Reply) -> dict[str, Any]:
         "stop_reason": None,
         "stop_sequence": None,
         "usage": _usage(reply),
+        **({"diagnostics": reply.diagnosis} if "diagnostics" in reply.body else {}),
     }
 
 

@@ -12,6 +12,7 @@ from agentcache.loopback.calls import Call, Log, arrived
 from agentcache.loopback.chat_reply import chat_body, chat_events
 from agentcache.loopback.chat_request import chat_prompt
 from agentcache.loopback.chat_turn import chat_turn
+from agentcache.loopback.diagnoses import Diagnoses
 from agentcache.loopback.families import min_tokens_of
 from agentcache.loopback.faults import Fault, Faults
 from agentcache.loopback.mark_cache import MarkCache
@@ -79,6 +80,7 @@ class Provider:
         self._since_reset = count(1)
         self._histories: dict[str, list[Any]] = {}
         self._caches = _caches()
+        self._diagnoses = Diagnoses()
 
     def reset(self) -> None:
         """Empty the log and the caches, and count requests from 1 again for faults."""
@@ -86,6 +88,7 @@ class Provider:
         with self._lock:
             self._histories.clear()
             self._caches = _caches()
+            self._diagnoses = Diagnoses()
             self._since_reset = count(1)
 
     def receive(self, path: str, headers: Mapping[str, str], raw: bytes) -> Call:
@@ -127,6 +130,7 @@ class Provider:
     def read(self, call: Call) -> Reading:
         """Look the request up; its own writes stay unreadable until they are published."""
         prompt = self._prompt(call, call.api)
+        self._diagnoses.note(call, prompt)
         with self._lock:
             reading = self._caches[call.family].look_up(call.domain, prompt, self._clock())
         self.log.note(
@@ -157,6 +161,7 @@ class Provider:
             output_tokens=output_tokens,
             with_usage=with_usage,
             generated=not call.is_prewarm,
+            diagnosis=self._diagnoses.of(call.number),
         )
         self.log.note(call, answer=answer, output_tokens=output_tokens)
         self._remember(call, reply)

@@ -19,7 +19,8 @@ class Reply:
     """An answer, its number on this server, and the usage to report with it.
 
     `with_usage` is False where a fault withholds it. `done` is False for a pre-warm
-    request: the prompt was read, nothing is generated.
+    request: the prompt was read, nothing is generated. `diagnosis` is what is said, if it was
+    asked for, of why the cache was missed.
     """
 
     number: int
@@ -31,6 +32,7 @@ class Reply:
     output_tokens: int
     with_usage: bool = True
     generated: bool = True
+    diagnosis: Mapping[str, Any] | None = None
 
     def call_id(self, index: int, prefix: str) -> str:
         """Return the id of the nth tool call: the same on every run, unique on a server."""

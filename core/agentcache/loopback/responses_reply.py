@@ -28,6 +28,8 @@ def responses_body(reply: Reply) -> dict[str, Any]:
     """Return the body of an answer that is not streamed."""
     body = _envelope(reply, "completed")
     body["output"] = _output(reply)
+    if reply.diagnosis is not None:
+        body["prompt_cache_diagnostics"] = reply.diagnosis
     body["usage"] = _usage(reply) if reply.with_usage else None
     return body
 

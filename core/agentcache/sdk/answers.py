@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from agentcache.allow import foreign_tools
+from agentcache.breaks.vendors import Verdict, verdict_in
 from agentcache.dialects.base import is_json, is_list
 from agentcache.usage import Usage
 
@@ -20,6 +21,7 @@ class Tally:
         """Nothing has been said yet."""
         self._said: dict[str, Any] = {}
         self.signs: tuple[str, ...] = ()
+        self.verdict: Verdict | None = None
 
     @property
     def usage(self) -> Usage:
@@ -31,6 +33,7 @@ class Tally:
         for held in (answer, getattr(answer, "message", None)):
             used = _plain(getattr(held, "usage", None))
             self._said |= {k: v for k, v in used.items() if v is not None}
+            self.verdict = verdict_in(held) or self.verdict
             found = (getattr(held, "id", None), getattr(held, "system_fingerprint", None))
             new = tuple(str(sign) for sign in found if sign and str(sign) not in self.signs)
             self.signs += new

@@ -117,7 +117,7 @@ class Leg:
 
     def arguments(self) -> Json:
         """What the SDK is given."""
-        rewrite = self.flight.rewrite
+        rewrite = self.flight.ask()
         if rewrite is None or not rewrite.forked:
             return self.params
         return with_headers(beside(rewrite.request, self.before, self.params), rewrite.headers)

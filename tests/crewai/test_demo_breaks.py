@@ -1,0 +1,83 @@
+"""`agentcache demo breaks`, as its user runs it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from agentcache.cli import main
+from agentcache.demo import breaks
+
+NAMES = ["Market researcher", "Pricing analyst", "Reviewer"]
+
+
+def said(found: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [(b["agent"], b["kind"], b["path"], b["offset"]) for b in found]
+
+
+@pytest.mark.parametrize(
+    ("model", "system"),
+    [
+        ("gpt-4.1-mini", "messages[0].content"),
+        ("gpt-6-luna", "messages[0].content"),
+        ("claude-haiku-5-5", "system[0].text"),
+    ],
+)
+def test_three_breaks_are_named_and_forks_heal_two(capsys, hurried, tmp_path, model, system):
+    ledger, page = tmp_path / "out.jsonl", tmp_path / "out.html"
+    files = ["--ledger", str(ledger), "--html", str(page)]
+    assert main(["demo", "breaks", "--emulate", model, "--json", *files]) == 0
+    out, live = capsys.readouterr()
+    told = json.loads(out)
+    plain, forked = told["runs"]
+    expected = [
+        (NAMES[0], "timestamp", system, 89),
+        (NAMES[1], "order", "tools[0]", None),
+        (NAMES[2], "model", "model", None),
+    ]
+    assert told["source"] == "emulated"
+    assert said(plain["breaks"]) == expected
+    assert all(b["tokens_lost"] > 2_000 and b["text"] in live for b in plain["breaks"])
+    anew = [[c["anew"] for c in run["second"]] for run in (plain, forked)]
+    assert min(anew[0]) > 2_000
+    assert anew[1][0] < 250
+    assert anew[1][1] < 128
+    assert anew[1][2] > 2_000
+    assert {b["kind"] for b in forked["breaks"]} <= {"model"}
+    assert [c["forked"] for c in forked["second"][:2]] == [True, True]
+    assert "Three breaks" in page.read_text()
+    assert main(["breaks", str(ledger), "--json"]) == 1
+    assert said(json.loads(capsys.readouterr().out)["breaks"]) == expected
+
+
+@pytest.mark.xfail(reason="a swapped agent leaves its fork, and is compared with nothing before")
+def test_a_swapped_model_is_named_in_a_wrapped_crew_too(hurried):
+    scenario = breaks.moving(breaks.DEFAULT)
+    played = breaks.act(scenario, breaks.DEFAULT, "wrap", str)
+    assert [(b.agent, b.kind) for b in played.ledger.breaks] == [(NAMES[2], "model")]
+
+
+def test_it_prints_what_moved_where_and_what_forks_make_of_it(capsys, hurried):
+    assert main(["demo", "breaks"]) == 0
+    out = capsys.readouterr().out
+    for name, kind in zip(NAMES, ("timestamp", "order", "model"), strict=True):
+        assert f"  Agent '{name}': {kind} in " in out
+    assert out.count("healed") == 2
+    assert "(emulated)" in out
+    assert "--html" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        (["breaks", "--emulate", "all"], "begins with claude- or gpt-"),
+        (["breaks", "--model", "agent", "--slots", "2"], "--model, --slots: the demo of breaks"),
+        (["breaks", "--html", "/nowhere/x.html"], "no file can stand there"),
+        (["crewai", "--html", "x.html"], "are for `agentcache demo breaks`"),
+    ],
+)
+def test_impossible_wishes_are_one_line_with_the_cure(capsys, words, cure):
+    assert main(["demo", *words]) == 2
+    error = capsys.readouterr().err
+    assert cure in error
+    assert "Traceback" not in error
