@@ -17,6 +17,7 @@ from finding import finding
 from forking import forking
 from importing import import_time
 from kickoff import kickoff
+from looking import looking
 from memory import memory
 from rows import Row, SkippedError
 
@@ -24,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "import": import_time,
     "fork": forking,
     "breaks": finding,
+    "looking": looking,
     "memory": memory,
     "kickoff": kickoff,
 }

@@ -111,6 +111,8 @@ def in_chat(session: "Session", number: int, parts: Parts, transcript: Transcrip
     if not place.again:
         # A chat is one long conversation: each turn is judged, and goes on from what all share.
         talk.left, talk.standing = session.left, session.standing
+        if parts.tools:
+            talk.listed = None  # a program may open and close an agent's tools between its turns
     parts = replace(said, messages=transcript.around(place.anchor.at))
 
     def remember(plain: bool, written: bool) -> None:

@@ -51,6 +51,7 @@ class Tally:
     def __init__(self) -> None:
         self.answer: dict[str, Any] = {}
         self.signs: Sequence[str] = ()
+        self.verdict = None
 
     @property
     def usage(self) -> Usage:

@@ -126,7 +126,7 @@ def compare(
         level="messages" if found.section == "messages" else found.level,
         source="usage" if source == "usage" else "bytes",
         tokens_lost=lost,
-        money_lost=_money(rule, _model(after), lost),
+        money_lost=money_of(rule, _model(after), lost),
         agent=agent,
         note=found.note,
     )
@@ -369,7 +369,8 @@ def _length(blocks: Sequence[Block]) -> int:
     return sum(len(b.json) for b in blocks)
 
 
-def _money(rule: Rule, model: str, tokens: int | None) -> float | None:
+def money_of(rule: Rule, model: str, tokens: int | None) -> float | None:
+    """What tokens cost more as input than they would have cost as read, in dollars."""
     price = price_of(model, rule.provider) if tokens else None
     if price is None or tokens is None:
         return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, groupby
+from operator import is_
 from typing import Any, Final, TypeVar, cast
 
 from agentcache.blocks import Block
@@ -65,24 +66,37 @@ def keep(
 
 def common(one: Sequence[_T], other: Sequence[_T]) -> int:
     """How many the two begin with in common."""
-    least = min(len(one), len(other))
-    if one[:least] == other[:least]:
-        return least
-    return next(n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    low, high = 0, min(len(one), len(other))
+    if one[:high] == other[:high]:
+        return high
+    while high - low > 1:  # by halves: slices are compared faster than one by one
+        middle = (low + high) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def _likest(rows: list[Any], likes: Sequence[Kept], otherwise: Kept) -> tuple[Kept, int]:
     """The one that most messages are taken from, and how many; the first that will do."""
     found, most = otherwise, -1
     for like in likes:
-        pairs = enumerate(zip(rows, like.rows, strict=False))
-        least = min(len(rows), len(like.rows))
-        same = next((n for n, (row, own) in pairs if row != own or not _is_as(row, own)), least)
+        same = _same(rows, like.rows, found.rows[: max(most, 0)])
         if same > most:
             found, most = like, same
         if same == len(like.rows) and 2 * same > len(rows):
             break
     return found, max(most, 0)
+
+
+def _same(rows: list[Any], own: list[Any], known: list[Any]) -> int:
+    """How many messages are as our own are; those that are `known` are not looked at again."""
+    least = min(len(rows), len(own))
+    first = next((n for n, held in enumerate(map(is_, own, known)) if not held), len(known))
+    pairs = zip(rows[first:least], own[first:least], strict=True)
+    ends = (n for n, (a, b) in enumerate(pairs, first) if a != b or not _is_as(a, b))
+    return next(ends, least)
 
 
 def _by_message(blocks: Iterable[Block]) -> list[tuple[Block, ...]]:
@@ -103,7 +117,10 @@ def _is_as(one: Any, own: Any) -> bool:
                 return False
         return True
     if kind is list:
-        return all(_is_as(a, b) for a, b in zip(one, own, strict=True) if type(b) not in _TEXTS)
+        for n, value in enumerate(own):  # no `all`: this runs for all that was ever said
+            if type(value) not in _TEXTS and not _is_as(one[n], value):
+                return False
+        return True
     return type(one) is kind and (kind is not float or repr(one) == repr(own))
 
 

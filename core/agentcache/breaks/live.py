@@ -2,11 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from agentcache.breaks.finder import compare, own_text
+from agentcache.breaks.finder import compare, money_of, own_text
 from agentcache.breaks.kept import Kept, common, keep
 from agentcache.breaks.seen import Seen, Shelf
 from agentcache.breaks.talk import is_another
@@ -44,23 +44,11 @@ class Lookout:
         self._told: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
-    def look(
-        self, seen: Seen, on_break: Callable[[CacheBreak], object] | None = None
-    ) -> tuple[CacheBreak | None, int | None]:
-        """What broke with this call, and the number of the call that it was compared with.
+    def judged(self, seen: Seen) -> tuple[CacheBreak | None, Seen | None]:
+        """What broke with this call, and the call that it was compared with, as it is kept.
 
         Never raises: what goes wrong is logged.
         """
-        found, kin = self.judged(seen)
-        if found is not None and on_break is not None:
-            try:
-                on_break(found)
-            except Exception:  # noqa: BLE001 - nor does a listener
-                _log.exception("on_break raised; the program goes on")
-        return found, None if kin is None else kin.number
-
-    def judged(self, seen: Seen) -> tuple[CacheBreak | None, Seen | None]:
-        """What broke with this call, and the call that it was compared with, as it is kept."""
         try:
             return self._look(seen)
         except Exception:  # noqa: BLE001 - looking never breaks the host
@@ -72,7 +60,8 @@ class Lookout:
         keys = now.keys
         with self._lock:
             rate = self._rate(now)
-            mine = [s for s in self._shelf.of(seen.agent) if s.forked == seen.forked]
+            own = self._shelf.of(seen.agent)
+            mine = [s for s in own if s.forked == seen.forked] or _swapped(own, now)
             every = [] if mine else reversed(self._shelf.latest())
             others = [s for s in every if s.rule.id == now.rule.id]
             self._shelf.put(now)
@@ -85,6 +74,8 @@ class Lookout:
             kin, found = base or kin, None if base is None else _compare(base, now)
         if found is not None and (_is_healthy(kin, now, found) or self._was_told(now, found)):
             found = None
+        if found is not None and kin.forked != now.forked:
+            found = _as_said(found, kin, now)
         if found is not None and found.kind == "evicted" and rate:
             found = found.model_copy(update={"kind": "rate_overflow", "note": rate})
         if found is None or mine:
@@ -147,6 +138,34 @@ class Lookout:
         return f"{len(recent)} calls in a minute; {now.rule.name} keeps about {limit} together."
 
 
+def _swapped(own: Sequence[Seen], now: Seen) -> list[Seen]:
+    """Forks of an agent that says the same as then, but to another model: it has left its fork."""
+    said = _weights(now)
+    return [
+        s
+        for s in own
+        if s.wire is now.wire and s.request.get("model") != now.request.get("model")
+        if said and _weights(s)[: len(said)] == said[: len(_weights(s))]
+    ]
+
+
+def _as_said(found: CacheBreak, kin: Seen, now: Seen) -> CacheBreak:
+    """A break between a fork and a call as its program made it: what both said is lost."""
+    said, other = _weights(now), _weights(kin)
+    both = sum(weight for _, weight in said[: common(said, other)])
+    share = both / max(1, sum(weight for _, weight in said))
+    lost = max(0, round(share * (now.usage.input_tokens or both)) - (now.usage.cached_tokens or 0))
+    model = str(now.request.get("model") or "")
+    return found.model_copy(
+        update={"tokens_lost": lost, "money_lost": money_of(now.rule, model, lost)}
+    )
+
+
+def _weights(seen: Seen) -> list[tuple[str, int]]:
+    """What a program said, by what it weighs: fingerprints differ where models do."""
+    return [(p.path, p.weight) for p in seen.original if p.section != "params"]
+
+
 def _compare(kin: Seen, now: Seen) -> CacheBreak | None:
     return compare(
         now.wire,
@@ -162,6 +181,8 @@ def _is_healthy(kin: Seen, now: Seen, found: CacheBreak) -> bool:
     """Whether a change of the bytes is none of the program's doing, or no loss."""
     if found.source != "bytes":
         return False
+    if kin.forked != now.forked:
+        return found.kind != "model"
     return _is_unrelated(kin, now, found) or (now.forked and _is_by_design(kin, now, found))
 
 

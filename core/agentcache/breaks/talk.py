@@ -32,6 +32,8 @@ _SAME: Final = 0.6
 _STEPS: Final = 64
 _IMAGE_AT: Final = re.compile(r"content\[(\d+)\]")
 _AGENT: Final = re.compile(r'<agent name="([^"]*)">')
+_END: Final = "</agent>"
+_MOVES_ALONE: Final = ("timestamp", "random_id")
 _HEAD: Final = 400
 
 
@@ -237,7 +239,7 @@ def _edited(key: str, one: Sequence[Message], other: Sequence[Message]) -> Found
     first, second = one[0], other[0]
     goes_on = len(one) > 1 and _same_talk(one, other)
     if not goes_on and not _is_shared(one, other):
-        return None
+        return _in_own_text(key, first, second)
     shrunk = [
         (a, b)
         for a, b in zip(one, other, strict=False)
@@ -249,6 +251,19 @@ def _edited(key: str, one: Sequence[Message], other: Sequence[Message]) -> Found
     found = _first(key, first, second, "message_edited", section="messages")
     apart = not goes_on and len(one) == len(other)
     return replace(found, relation="sibling") if found is not None and apart else found
+
+
+def _in_own_text(key: str, one: Message, other: Message) -> Found | None:
+    """What moves by itself in a fork's own text, which tells the agent who it is."""
+    texts = [next(iter(_texts(m.body)), "") for m in (one, other)]
+    opened = [_AGENT.match(text) for text in texts]
+    if one.role != other.role or not all(opened) or _agent(one) != _agent(other):
+        return None
+    ends = [text.find(_END) for text in texts]
+    change = change_of(*(text[:end] for text, end in zip(texts, ends, strict=True)))
+    if change is None or change.kind not in _MOVES_ALONE:
+        return None
+    return _first(key, one, other, "message_edited", section="messages")
 
 
 def _is_shared(one: Sequence[Message], other: Sequence[Message]) -> bool:

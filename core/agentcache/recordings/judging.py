@@ -41,7 +41,6 @@ class Judge:
     provider: str | None = None
     _lookout: Lookout = field(default_factory=Lookout)
     _printer: Printer = field(default_factory=Printer)
-    _seen: dict[int, Seen] = field(default_factory=dict[int, Seen])
 
     def call(self, recorded: Recorded, number: int) -> Call:
         """A recorded call as a line of a ledger, with what broke.
@@ -85,15 +84,11 @@ class Judge:
             made.index,
             made.forked,
         )
-        found, kin = self._lookout.look(now)
-        self._seen[made.index] = now
-        before = None if kin is None else self._seen.get(kin)
-        if found is None or before is None:
-            return found, kin
-        fair = self._is_fair(found, rule, before, recorded) and not _is_other_talk(
-            found, before, now
-        )
-        return (found if fair else None), kin
+        found, kin = self._lookout.judged(now)
+        if found is not None and kin is not None:
+            fair = self._is_fair(found, rule, kin, recorded)
+            found = found if fair and not _is_other_talk(found, kin, now) else None
+        return found, None if kin is None else kin.number
 
     def _is_fair(self, found: CacheBreak, rule: Rule, kin: Seen, recorded: Recorded) -> bool:
         """Whether a finding is the program's, and not what its recorder left out."""
