@@ -20,6 +20,10 @@ nox.options.sessions = ["lint", "types", "tests"]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
 CORE_EXTRAS = "engine,openai,anthropic,loopback,prices"
+CORE_TESTS = (
+    *("core", "loopback", "engine", "openai", "breaks", "recordings", "pytest_plugin", "page"),
+    "test_*.py",
+)
 TEST_ENV = {
     "ANTHROPIC_API_KEY": "dummy",
     "CREWAI_DISABLE_TELEMETRY": "true",
@@ -191,10 +195,9 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def core(session: nox.Session) -> None:
     """Run the core suite on the installed wheel, without any framework."""
-    _install_wheel(session, CORE_EXTRAS, *nox.project.dependency_groups(PYPROJECT, "test"))
-    _pytest(
-        session, "tests/core", "tests/loopback", "tests/engine", "tests/page", "tests/test_*.py"
-    )
+    tools = nox.project.dependency_groups(PYPROJECT, "test")
+    _install_wheel(session, f"{CORE_EXTRAS},cassettes", *tools, "opentelemetry-sdk")
+    _pytest(session, *(f"tests/{each}" for each in CORE_TESTS))
 
 
 @nox.session(python=PYTHONS)

@@ -172,6 +172,7 @@ def test_an_agent_with_a_client_of_its_own_speaks_among_forks(stage, model):
 
 
 def falling_back(config, *, task=programs.TASK):
+    programs.check_retries()
     first = config["config_list"][0]
     other = {**first, "model": OTHER[first["model"]]}
     listed = [{**first, "max_retries": 0}, other]

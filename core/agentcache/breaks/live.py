@@ -72,6 +72,8 @@ class Lookout:
         if found is not None and _begins_anew(kin, now, found):
             base = _base(mine or others, keys)
             kin, found = base or kin, None if base is None else _compare(base, now)
+        if found is not None and not mine and (not now.forked or found.source == "bytes"):
+            found = None  # two agents, who share what they share
         if found is not None and (_is_healthy(kin, now, found) or self._was_told(now, found)):
             found = None
         if found is not None and kin.forked != now.forked:
@@ -80,8 +82,6 @@ class Lookout:
             found = found.model_copy(update={"kind": "rate_overflow", "note": rate})
         if found is None or mine:
             return found, kin
-        if not now.forked or found.source == "bytes":
-            return None, kin  # two agents, who share what they share
         return found.model_copy(update={"relation": "sibling"}), kin
 
     def nearest(
