@@ -203,7 +203,7 @@ class Attachment:
     def look(
         self, seen: Seen, verdict: Verdict | None = None
     ) -> tuple[CacheBreak | None, int | None]:
-        """What broke with a call, and the call that it was compared with; says so.
+        """What broke with a call, and the number of the call that it was compared with.
 
         `verdict` is the provider's own, on those two.
         """
@@ -211,11 +211,9 @@ class Attachment:
         if verdict is not None:
             extends = self.lookout.extends(seen.agent, seen.number, kin)
             found = merged(found, verdict, agent=seen.agent, extends=extends)
-        if found is not None:
-            self._tell(found)
         return found, None if kin is None else kin.number
 
-    def _tell(self, found: CacheBreak) -> None:
+    def tell(self, found: CacheBreak) -> None:
         """Say what broke. A listener's own errors are logged; a warning may be one, if asked."""
         listener = self.options.on_break
         try:
@@ -366,6 +364,8 @@ class Flight:
         if call.sent and not error:
             self.session.counted(sum(p.weight for p in call.sent), self.usage.input_tokens or 0)
         self.attachment.judge(self.session, call)
+        if broke is not None:
+            self.attachment.tell(broke)  # last: a warning may be an error
 
     def ask(self) -> Rewrite | None:
         """What is to be sent, with a question to the provider if one is asked for."""

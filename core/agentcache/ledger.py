@@ -17,7 +17,7 @@ from agentcache.errors import OptionError
 from agentcache.gate import Role
 from agentcache.usage import Usage
 
-__all__ = ["Call", "Ledger"]
+__all__ = ["Call", "Ledger", "for_owner"]
 
 _EMULATED_SIGNS = ("fp_emulated", "msg_emulated_", "resp_emulated_")
 _log = logging.getLogger("agentcache")
@@ -71,8 +71,8 @@ class Call:
         return None if self.first_event_s is None else self.first_event_s - self.started_s
 
 
-def _private(path: str, flags: int) -> int:
-    """Open a file that nobody but its owner may read."""
+def for_owner(path: str, flags: int) -> int:
+    """Opener of a file that nobody but its owner may read."""
     return os.open(path, flags, 0o600)
 
 
@@ -159,7 +159,7 @@ class Ledger:
                 if self.path is not None:
                     line = {"at": time.time(), "source": self.source}
                     line |= numbered.line(content=self.content)
-                    with open(self.path, "a", encoding="utf-8", opener=_private) as file:
+                    with open(self.path, "a", encoding="utf-8", opener=for_owner) as file:
                         file.write(json.dumps(line, ensure_ascii=False) + "\n")
         except Exception:  # noqa: BLE001 - recording never breaks the host
             _log.exception("agentcache could not record a call of %r", call.agent)

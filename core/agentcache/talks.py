@@ -24,8 +24,9 @@ class Talk:
     `left` says why it is left alone, as it was when it began: no verdict moves it half-way.
 
     A framework may drop the tools for a last forced answer, or add one late: both are wire
-    restrictions, not news for the tail. In a group chat each turn lists its own. And the trunk may grow meanwhile: by texts, which wait for
-    the next conversation, or by a tool, which this one needs.
+    restrictions, not news for the tail. In a group chat each turn lists its own. And the trunk may
+    grow meanwhile: by texts, which wait for the next conversation, or by a tool, which this one
+    needs.
     """
 
     standing: Standing

@@ -232,6 +232,11 @@ def _check_same(x: object, before: Options, now: Options, *, own_ledger: bool) -
     paths = (before.ledger.path, now.ledger.path)
     if own_ledger and now.ledger is not before.ledger and len(set(paths)) > 1:
         lost.append("ledger")
+    if before.layout == "as_is" and now.layout != "as_is":
+        raise OptionError(
+            f"This {type(x).__name__} is observed, and stays as it is. To fork its agents, "
+            "agentcache.unwrap it first."
+        )
     if lost:
         raise OptionError(
             f"This {type(x).__name__} is wrapped already, with other options than "

@@ -270,6 +270,16 @@ def test_an_agents_first_call_is_held_against_anothers_only_by_usage_and_only_in
     assert kinds(desk.ask(said(3), agent="guard", forked=True)) == ["text_edit"]
 
 
+def test_an_agents_first_call_is_compared_with_calls_under_the_same_rules_only() -> None:
+    desk = Desk()
+    desk.ask(said(1), agent="clerk")
+    desk.ask({**said(1), "model": "gpt-6-luna"}, agent="guard")
+
+    assert desk.kin is None
+    desk.ask(said(2), agent="maid")
+    assert desk.kin_number == 0
+
+
 @every_dialect
 @pytest.mark.parametrize("again", [1, 3])
 def test_what_a_program_does_to_its_request_after_the_call_changes_nothing(wire, again) -> None:
@@ -388,6 +398,18 @@ def test_what_an_earlier_request_has_is_kept_once() -> None:
     assert fork.blocks == wire.hashed(said(2))
     assert isinstance(later, Kept)
     assert {**later, "extra_headers": 0} == {**said(3), "extra_headers": 0}
+
+
+def test_nothing_is_taken_from_what_another_conversation_said() -> None:
+    wire = dialect(CHAT)
+    branch = Talk(TALK.system, TALK.trunk, (("Where is order 18?", "Gone."), *STEPS[1:]))
+    other = Talk(f"{TALK.system} Hm.", TALK.trunk, STEPS)
+    likes = [keep(wire, said(3, talk=talk), {}, []) for talk in (OTHER, branch, other)]
+
+    made = keep(wire, said(3), {}, likes)
+
+    assert made["messages"] == said(3)["messages"]
+    assert made.blocks == wire.hashed(said(3))
 
 
 @given(st.lists(st.integers(0, 2)), st.lists(st.integers(0, 2)), st.integers(0, 9))

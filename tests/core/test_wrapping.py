@@ -243,6 +243,15 @@ def test_wishes_of_a_second_wrap_are_not_dropped_in_silence(options, lost, tmp_p
         agentcache.wrap(robot, **options)
 
 
+def test_what_is_observed_is_not_wrapped_in_silence() -> None:
+    robot = agentcache.observe(Robot())
+
+    with pytest.raises(OptionError, match=r"observed, and stays as it is.*agentcache\.unwrap it"):
+        agentcache.wrap(robot)
+    assert agentcache.observe(robot) is robot
+    assert agentcache.wrap(agentcache.unwrap(robot)) is robot
+
+
 def test_wrapping_again_with_the_same_wishes_or_none_changes_nothing() -> None:
     robot = agentcache.wrap(Robot(), context=["The brief."])
 

@@ -25,8 +25,6 @@ def said(found: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 def test_three_breaks_are_named_and_forks_heal_what_they_can(
     capsys, hurried, tmp_path, model, system
 ):
-    capsys, hurried, tmp_path, model, system
-):
     ledger, page = tmp_path / "out.jsonl", tmp_path / "out.html"
     files = ["--ledger", str(ledger), "--html", str(page)]
     assert main(["demo", "breaks", "--emulate", model, "--json", *files]) == 0

@@ -1,6 +1,7 @@
 """Plain SDK clients under observation: the same bytes on the wire, and what they cost."""
 
 import json
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import openai
 
 import agentcache
 from agentcache import Ledger, loopback
+from agentcache.errors import CacheBreakWarning
 
 LONG = "You are the clerk. " + "Mind the rules of the house. " * 400
 CALLS = ("chat", "chat stream", "responses", "responses stream", "messages", "messages stream")
@@ -120,6 +122,20 @@ def test_a_prompt_with_the_time_in_it_is_named(provider, text) -> None:
     assert [b.kind for b in found] == ["timestamp"]
     assert len({call.agent for call in ledger.calls}) == 2
     assert found == list(agentcache.report(client).breaks)
+
+
+@pytest.mark.parametrize("call", ["chat", "chat stream"])
+def test_a_warning_that_is_an_error_loses_no_call(provider, call) -> None:
+    client = agentcache.observe(client_of(provider, call, is_async=False), on_break="warn")
+    with pytest.warns(CacheBreakWarning, match="timestamp in") as told:
+        run(client, call, f"{LONG} It is 10:00:01.")
+        run(client, call, f"{LONG} It is 10:00:07.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CacheBreakWarning)
+        with pytest.raises(CacheBreakWarning, match="timestamp in"):
+            run(client, call, f"{LONG} It is 10:00:09.")
+    report = agentcache.report(client)
+    assert (len(told), report.total.calls, len(report.breaks)) == (1, 3, 2)
 
 
 def test_unwrap_gives_the_client_its_own_methods_back(provider) -> None:

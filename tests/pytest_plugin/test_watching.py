@@ -94,7 +94,7 @@ def test_from_now_on(prefix_cache, broken):
     broken.run()
 
 def test_wrapped_before(prefix_cache, broken):
-    prefix_cache.wrap(broken)
+    prefix_cache.observe(broken)
     broken.run()
 
 def test_nothing_since(prefix_cache, broken):

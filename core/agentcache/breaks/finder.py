@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from agentcache.blocks import Block, dumps
 from agentcache.breaks.cleaning import plain
@@ -114,7 +114,7 @@ def compare(
     grown = len(shared) == len(_rendered(one))
     if found.section in ("marks", "time", "usage") and not grown:
         found = replace(found, relation="sibling")
-    lost = _lost(found, one, other, usages[1], total)
+    lost = _at_most(_lost(found, one, other, usages[1], total), usages[1])
     return CacheBreak(
         relation=found.relation,
         section=found.section,
@@ -333,7 +333,8 @@ def _at(request: Mapping[str, Any], path: str) -> Any:
 
 def _headers(request: Mapping[str, Any]) -> dict[str, str]:
     betas: Any = request.get("betas")
-    out = {"betas": ",".join(map(str, betas))} if betas else {}
+    listed = cast("Sequence[Any]", betas) if isinstance(betas, list | tuple) else [betas]
+    out = {"betas": ",".join(map(str, listed))} if betas else {}
     for key in _HEADERS:
         held = request.get(key)
         if is_json(held):
@@ -363,6 +364,13 @@ def _lost(
     if found.kind in _IN_PLACE:
         lost = max(lost, blocks[shared : len(_rendered(one))], key=_length)
     return tokens_of(lost, total, usage)
+
+
+def _at_most(lost: int | None, usage: Usage | None) -> int | None:
+    """No more than the provider says that it did not read."""
+    if lost is None or usage is None or usage.input_tokens is None:
+        return lost
+    return min(lost, max(0, usage.input_tokens - (usage.cached_tokens or 0)))
 
 
 def _length(blocks: Sequence[Block]) -> int:

@@ -255,12 +255,10 @@ def _edited(key: str, one: Sequence[Message], other: Sequence[Message]) -> Found
 
 def _in_own_text(key: str, one: Message, other: Message) -> Found | None:
     """What moves by itself in a fork's own text, which tells the agent who it is."""
-    texts = [next(iter(_texts(m.body)), "") for m in (one, other)]
-    opened = [_AGENT.match(text) for text in texts]
-    if one.role != other.role or not all(opened) or _agent(one) != _agent(other):
+    old, new = (next(iter(_texts(m.body)), "").partition(_END)[0] for m in (one, other))
+    if one.role != other.role or not _AGENT.match(old) or _agent(one) != _agent(other):
         return None
-    ends = [text.find(_END) for text in texts]
-    change = change_of(*(text[:end] for text, end in zip(texts, ends, strict=True)))
+    change = change_of(old, new)
     if change is None or change.kind not in _MOVES_ALONE:
         return None
     return _first(key, one, other, "message_edited", section="messages")

@@ -147,7 +147,10 @@ def _field(held: Any, name: str) -> Any:
 
 def _says(held: Any, name: str) -> bool:
     """Whether a field was sent, be it null."""
-    return name in (held if isinstance(held, Mapping) else getattr(held, "model_fields_set", ()))
+    if isinstance(held, Mapping):
+        return name in held
+    extra: Any = getattr(held, "model_extra", None)  # older SDKs do not know the field
+    return name in getattr(held, "model_fields_set", ()) or name in (extra or ())
 
 
 def _tokens(told: Any) -> int | None:

@@ -1,14 +1,11 @@
 """`agentcache report`: the report on a recorded run, in a terminal, as JSON or as a page."""
 
-import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from rich.console import Console
 
 from agentcache.breaks_command.words import say
-from agentcache.errors import OptionError
-from agentcache.ledger import Ledger
 from agentcache.recordings import FORMS, read
 from agentcache.reports import report_on
 
@@ -37,7 +34,9 @@ def run(args: Namespace) -> int:
     ledger = read(args.recording, form=args.form).ledger(args.provider)
     report = report_on(ledger)
     if args.html is not None:
-        _write(args.html, ledger)
+        from agentcache.page import write_page  # noqa: PLC0415 - only a page needs it
+
+        write_page(args.html, ledger)
     if args.json:
         print(report.model_dump_json(indent=1))
     elif Console().is_terminal:
@@ -47,19 +46,3 @@ def run(args: Namespace) -> int:
     if args.html is not None and not args.json:
         say(Console(highlight=False), f"The page: {args.html}")
     return 0
-
-
-def _write(path: Path, ledger: Ledger) -> None:
-    """Write the page for its owner alone: it may hold what prompts hold."""
-    from agentcache.page import page_of  # noqa: PLC0415 - only a page needs it
-
-    page = page_of(ledger)
-    try:
-        with open(path, "w", encoding="utf-8", opener=_private) as file:
-            file.write(page)
-    except OSError as error:
-        raise OptionError(f"--html {str(path)!r} cannot be written: {error.strerror}.") from error
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -3,7 +3,6 @@
 import json
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from rich import box
@@ -12,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from agentcache.demo.breaks import DEFAULT, Act, Cause, Verb, act, check, moving, other_model
-from agentcache.errors import OptionError
 
 __all__ = ["run"]
 
@@ -39,7 +37,9 @@ def run(args: Namespace) -> int:
         played = act(scenario, model, verb, lambda text: _say(console, f"  {text}"), path)
         acts.append(played)
     if args.html is not None:
-        _write_page(args.html, acts[0])
+        from agentcache.page import write_page  # noqa: PLC0415 - only a page needs it
+
+        write_page(args.html, acts[0].ledger, title="Three breaks")
     if args.json:
         print(json.dumps(_as_json(model, scenario.causes, acts), indent=1))
         return 0
@@ -136,15 +136,6 @@ def _as_json(model: str, causes: Sequence[Cause], acts: Sequence[Act]) -> dict[s
             for one in acts
         ],
     }
-
-
-def _write_page(path: Path, played: Act) -> None:
-    from agentcache.page import page_of  # noqa: PLC0415 - only a page needs it
-
-    try:
-        path.write_text(page_of(played.ledger, title="Three breaks"), encoding="utf-8")
-    except OSError as error:
-        raise OptionError(f"--html {path}: it cannot be written: {error.strerror}.") from error
 
 
 def _last(args: Namespace) -> list[str]:

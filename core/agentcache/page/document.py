@@ -7,14 +7,16 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 
-from agentcache.ledger import Ledger
+from agentcache.errors import OptionError
+from agentcache.ledger import Ledger, for_owner
 from agentcache.page.data import data_of, embedded
 from agentcache.readings import read_calls
 from agentcache.reports import Report, Row, report_on
 
-__all__ = ["page_of"]
+__all__ = ["page_of", "write_page"]
 
 _SLOT: Final = re.compile(r"\{\{(\w+)\}\}")
 _STYLE: Final = re.compile(r"<style>(.*?)</style>", re.DOTALL)
@@ -34,6 +36,21 @@ _AGAIN: Final = {
 }
 _REPRODUCE: Final = """<pre><code>agentcache.wrap(program, ledger="run.jsonl")
 agentcache report run.jsonl --html page.html</code></pre>"""
+
+
+def write_page(path: Path, ledger: Ledger, *, title: str = "") -> None:
+    """Write the page for its owner alone: it may hold what prompts hold.
+
+    Raises:
+        OptionError: `path` cannot be written.
+
+    """
+    page = page_of(ledger, title=title)
+    try:
+        with open(path, "w", encoding="utf-8", opener=for_owner) as file:
+            file.write(page)
+    except OSError as error:
+        raise OptionError(f"--html {str(path)!r} cannot be written: {error.strerror}.") from error
 
 
 def page_of(ledger: Ledger, *, title: str = "") -> str:
