@@ -35,7 +35,8 @@ _CHILD = """
 import gc, json, resource, sys
 from looking import calls
 from agentcache import Ledger
-from agentcache.blocks import Cuts, Printer
+from agentcache.blocks import Cuts
+from agentcache.prints import Printer
 from agentcache.breaks import Lookout
 from agentcache.ledger import Call
 model, recorded, most = sys.argv[1], sys.argv[2] == "recorded", int(sys.argv[3])

@@ -11,13 +11,10 @@ __all__ = [
     "Block",
     "Cuts",
     "Keys",
-    "Print",
-    "Printer",
     "Section",
     "dumps",
     "estimate_tokens",
     "frozen",
-    "prints",
     "shared_blocks",
 ]
 
@@ -82,67 +79,6 @@ class Block:
         digest = hashlib.blake2b(_bytes(around), digest_size=16)
         digest.update(_bytes(self.json))
         object.__setattr__(self, "identity", digest.digest())
-
-
-@dataclass(frozen=True, slots=True)
-class Print:
-    """A block's fingerprint: `chain` covers this block and all before it; `weight` is in tokens."""
-
-    section: Section
-    path: str
-    chain: str
-    weight: int
-    markable: bool
-    marked: bool = False
-
-
-class Printer:
-    """Makes fingerprints, each once; keeps digests and numbers, never the texts."""
-
-    def __init__(self, limit: int = 4096) -> None:
-        """Remember up to `limit` fingerprints and weights, then start afresh."""
-        self._limit = limit
-        self._weights: dict[bytes, int] = {}
-        self._made: dict[tuple[str, bytes, str, bool], Print] = {}
-
-    def weigh(self, text: str) -> int:
-        """Estimate the tokens in `text`."""
-        return self._weight(hashlib.blake2b(_bytes(text), digest_size=16).digest(), text)
-
-    def weigh_block(self, block: Block) -> int:
-        """Estimate the tokens of a block."""
-        return self._weight(block.identity, block.json)
-
-    def __call__(self, blocks: Iterable[Block]) -> tuple[Print, ...]:
-        """Fingerprint every block that renders (section `free` does not)."""
-        chain = ""
-        out: list[Print] = []
-        for block in blocks:
-            if block.section == "free":
-                continue
-            key = (chain, block.identity, block.path, bool(block.mark))
-            made = self._made.get(key) or self._make(key, block)
-            out.append(made)
-            chain = made.chain
-        return tuple(out)
-
-    def _make(self, key: tuple[str, bytes, str, bool], block: Block) -> Print:
-        if len(self._made) >= self._limit:
-            self._made.clear()
-        chain, identity, path, marked = key
-        digest = hashlib.blake2b(chain.encode() + identity, digest_size=12).hexdigest()
-        weight = 0 if block.section == "params" else self._weight(identity, block.json)
-        made = Print(block.section, path, digest, weight, block.markable, marked)
-        self._made[key] = made
-        return made
-
-    def _weight(self, key: bytes, text: str) -> int:
-        found = self._weights.get(key)
-        if found is None:
-            if len(self._weights) >= self._limit:
-                self._weights.clear()
-            found = self._weights[key] = estimate_tokens(text)
-        return found
 
 
 class Cuts:
@@ -224,11 +160,6 @@ def frozen(value: Any) -> object:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")  # half a surrogate pair is legal in JSON
-
-
-def prints(blocks: Iterable[Block]) -> tuple[Print, ...]:
-    """Fingerprint every block that renders (section `free` does not), keeping no content."""
-    return Printer()(blocks)
 
 
 def shared_blocks(a: Sequence[Block], b: Sequence[Block]) -> int:

@@ -17,7 +17,7 @@ from agentcache.allow import (
     without_one_call,
 )
 from agentcache.anchors import Anchor, Follows
-from agentcache.blocks import Block, Keys, Print
+from agentcache.blocks import Block, Keys
 from agentcache.dialects import Json, Parts
 from agentcache.dialects.base import is_json
 from agentcache.differences import in_marks, in_params, in_tools, not_plain
@@ -25,6 +25,7 @@ from agentcache.errors import FrozenError
 from agentcache.hearing import Heard, in_chat, in_history
 from agentcache.layout import Tail, lay, lift
 from agentcache.parameters import fork_params
+from agentcache.prints import Print
 from agentcache.rewrites import Rewrite, own_descriptions
 from agentcache.talks import Talk
 from agentcache.transcripts import Transcript

@@ -5,16 +5,16 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from agentcache.blocks import Print
 from agentcache.breaks import CacheBreak
 from agentcache.errors import OptionError
 from agentcache.gate import Role
+from agentcache.prints import Print
 from agentcache.usage import Usage
 
 __all__ = ["Call", "Ledger", "for_owner"]
@@ -41,8 +41,8 @@ class Call:
     reason: str
     place: Role
     usage: Usage
-    sent: tuple[Print, ...]
-    original: tuple[Print, ...]
+    sent: Sequence[Print]
+    original: Sequence[Print]
     started_s: float
     first_event_s: float | None
     ended_s: float
@@ -55,12 +55,14 @@ class Call:
 
     def line(self, *, content: bool = False) -> dict[str, Any]:
         """The call as JSON; excerpts of a break and the request only with `content`."""
-        plain = replace(self, broke=None, request=None)
+        plain = replace(self, sent=(), original=(), broke=None, request=None)
         broke = self.broke
         if broke is not None and not content:
             broke = broke.bare()
         return {
             **asdict(plain),
+            "sent": [asdict(each) for each in self.sent],
+            "original": [asdict(each) for each in self.original],
             "broke": None if broke is None else broke.model_dump(),
             "request": self.request if content else None,
         }

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from agentcache.blocks import Print
 from agentcache.ledger import Call
+from agentcache.prints import Print
 from agentcache.rules import Rule, rule_by_id
 
 __all__ = ["Reader", "Reading", "learn_positions", "read_calls"]

@@ -1,13 +1,13 @@
 """What a fork makes of a request."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agentcache.allow import own_description
-from agentcache.blocks import Print
 from agentcache.dialects import Json, Parts
 from agentcache.parent import Parent, tool_text
+from agentcache.prints import Print
 
 __all__ = ["Rewrite", "beside", "own_descriptions", "with_headers"]
 
@@ -31,8 +31,8 @@ class Rewrite:
     forked: bool
     reason: str
     allowed: tuple[str, ...]
-    original: tuple[Print, ...]
-    sent: tuple[Print, ...]
+    original: Sequence[Print]
+    sent: Sequence[Print]
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     keys: tuple[tuple[str, str], ...] = ()
     shared: int = 0

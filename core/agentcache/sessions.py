@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from agentcache.anchors import Anchors, Follows
-from agentcache.blocks import Block, Cuts, Keys, Print, Printer, dumps
+from agentcache.blocks import Block, Cuts, Keys, dumps
 from agentcache.dialects import Json
 from agentcache.errors import FrozenError, ToolConflictError
 from agentcache.forks import Fork
 from agentcache.gate import Terms
 from agentcache.parent import CacheDomain, Parent
+from agentcache.prints import Printer, Prints
 from agentcache.standings import Standing
 from agentcache.talks import Talks, key_of
 from agentcache.transcripts import Places
@@ -189,7 +190,7 @@ class Session:
         long = len(request.get(wire.messages_key) or ()) > _SHORT
         return wire.hashed(request, self._cuts, None if long else lead, keys)
 
-    def prints(self, blocks: Sequence[Block]) -> tuple[Print, ...]:
+    def prints(self, blocks: Sequence[Block]) -> Prints:
         """Fingerprint blocks; those seen before are not worked out again.
 
         A parameter that may vary under this rule is part of no prefix.

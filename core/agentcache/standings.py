@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from agentcache.blocks import Printer
 from agentcache.layout import Trunk
 from agentcache.parent import Parent
+from agentcache.prints import Printer
 from agentcache.trunks import Path
 
 __all__ = ["Standing"]

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentcache.blocks import dumps, estimate_tokens, prints, shared_blocks
+from agentcache.blocks import dumps, estimate_tokens, shared_blocks
 from agentcache.dialects import DIALECTS, dialect, dialect_of
 from agentcache.errors import OptionError
+from agentcache.prints import prints
 
 TOOL = {"type": "function", "function": {"name": "search"}}
 

@@ -7,10 +7,10 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from agentcache.blocks import Print
 from agentcache.breaks import CacheBreak, find_break
 from agentcache.errors import OptionError
 from agentcache.ledger import Call, Ledger
+from agentcache.prints import Print
 from agentcache.usage import Usage
 
 SENT = (Print("messages", "messages[0]", "abc", 12, markable=True, marked=True),)

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from agentcache import Ledger
-from agentcache.blocks import prints
 from agentcache.cli import main
 from agentcache.dialects import dialect_of
 from agentcache.errors import NothingToForkError, OptionError, UnknownObjectError
 from agentcache.ledger import Call
 from agentcache.locks import LockFile, Piece, Program, Shared, changes, fingerprint
 from agentcache.parent import CacheDomain, Parent, freeze
+from agentcache.prints import prints
 from agentcache.rules import rule_for
 from agentcache.sessions import Session
 from agentcache.usage import Usage

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentcache.blocks import Print
 from agentcache.ledger import Call, Ledger
+from agentcache.prints import Print
 from agentcache.readings import read_calls
 from agentcache.reports import report_on
 from agentcache.usage import Usage

@@ -127,8 +127,8 @@ def test_a_prompt_with_the_time_in_it_is_named(provider, text) -> None:
 @pytest.mark.parametrize("call", ["chat", "chat stream"])
 def test_a_warning_that_is_an_error_loses_no_call(provider, call) -> None:
     client = agentcache.observe(client_of(provider, call, is_async=False), on_break="warn")
+    run(client, call, f"{LONG} It is 10:00:01.")
     with pytest.warns(CacheBreakWarning, match="timestamp in") as told:
-        run(client, call, f"{LONG} It is 10:00:01.")
         run(client, call, f"{LONG} It is 10:00:07.")
     with warnings.catch_warnings():
         warnings.simplefilter("error", CacheBreakWarning)

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from agentcache.blocks import Print
 from agentcache.breaks import CacheBreak
 from agentcache.ledger import Call, Ledger
+from agentcache.prints import Print
 from agentcache.usage import Usage
 
 __all__ = ["broken", "call", "ledger_of", "many", "prints"]

@@ -8,11 +8,11 @@ import pytest
 
 import agentcache
 from agentcache import loopback, recordings
-from agentcache.blocks import prints
 from agentcache.breaks import find_break
 from agentcache.dialects import dialect
 from agentcache.errors import OptionError
 from agentcache.ledger import Call, Ledger
+from agentcache.prints import prints
 from agentcache.usage import Usage
 
 RULES = "Mind the rules of the house. " * 300

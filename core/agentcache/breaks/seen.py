@@ -1,11 +1,11 @@
 """What was seen of the calls, and how much of it is kept."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agentcache.blocks import Print
 from agentcache.dialects import Dialect
+from agentcache.prints import Print
 from agentcache.rules import Rule
 from agentcache.usage import Usage
 
@@ -36,7 +36,7 @@ class Seen:
     ended_s: float
     number: int = -1
     forked: bool = False
-    original: tuple[Print, ...] = ()
+    original: Sequence[Print] = ()
     answer_id: str = ""
     keys: tuple[bytes, ...] = ()
     size: int = 0

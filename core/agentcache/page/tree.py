@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from agentcache.blocks import Print
 from agentcache.ledger import Call
+from agentcache.prints import Print
 from agentcache.readings import Reading, learn_positions
 from agentcache.rules import rule_by_id
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from agentcache.blocks import Print, Printer
 from agentcache.breaks import CacheBreak, Lookout, Seen
 from agentcache.dialects import Dialect, dialect_of
 from agentcache.errors import OptionError
 from agentcache.ledger import Call
+from agentcache.prints import Printer, Prints
 from agentcache.recordings.values import Recorded
 from agentcache.rules import Rule, rule_for
 from agentcache.usage import Usage
@@ -62,7 +62,7 @@ class Judge:
         broke, kin = self._look(wire, rule, recorded, made)
         return replace(made, broke=broke, kin=kin)
 
-    def _prints(self, wire: Dialect, rule: Rule, request: Mapping[str, Any]) -> tuple[Print, ...]:
+    def _prints(self, wire: Dialect, rule: Rule, request: Mapping[str, Any]) -> Prints:
         blocks = wire.hashed(request)
         varies = [b for b in blocks if b.section == "params" and b.path in rule.varies]
         return self._printer(b for b in blocks if b not in varies)

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from agentcache.dialects.base import Json
 from agentcache.errors import OptionError
 from agentcache.ledger import Call
+from agentcache.prints import Weaver
 from agentcache.recordings.hauls import Haul
 from agentcache.recordings.times import seconds
 from agentcache.recordings.values import MOST, Recorded, is_usage
@@ -24,13 +25,14 @@ _APART_S: Final = 60.0
 
 def from_ledger(documents: Iterable[Json], haul: Haul) -> None:
     """Read the lines of a ledger; the runs in one file are set one behind the other."""
-    runs = _Runs()
+    runs, weave = _Runs(), Weaver()
     for line in documents:
         call = _call(line)
         if call is None:
             haul.unread += 1
         else:
-            haul.calls.append(_recorded(line, call, runs))
+            woven = replace(call, sent=weave(call.sent), original=weave(call.original))
+            haul.calls.append(_recorded(line, woven, runs))
 
 
 def _call(line: Json) -> Call | None:
