@@ -489,3 +489,22 @@ def test_a_lookout_counts_the_characters_of_what_it_keeps() -> None:
     assert list(map(len, kept)) == [16, 16]
     assert desk.lookout._shelf._size == sum(seen.size for each in kept for seen in each)
     assert kept[0][0].size == sum(len(b.json) for b in dialect(CHAT).hashed(said(3)))
+
+
+@pytest.mark.parametrize("cached", [0, 5_000])
+def test_marks_that_do_not_meet_are_told_once_and_not_where_all_was_read(cached):
+    desk, wire = Desk(), "openai.responses"
+    desk.ask(said(0, wire), wire, cached=cached)
+    found = desk.ask(said(0, wire, OTHER), wire, cached=cached)
+    again = desk.ask(said(0, wire, Talk(TALK.system, "Third.", STEPS)), wire, cached=cached)
+    assert kinds(found, again) == [None if cached else "mark_missing", None]
+
+
+def test_an_edit_is_told_against_its_own_conversation_where_two_say_the_same_in_part():
+    desk = Desk()
+    for body in (said(1), said(1, talk=OTHER), said(2), said(2, talk=OTHER)):
+        desk.ask(body)
+    found = desk.ask(said(3, talk=Talk(TALK.system, f"{TALK.trunk} All of them.", STEPS)))
+    assert desk.kin_number == 2
+    assert found is not None
+    assert (found.kind, found.path) == ("message_edited", "messages[1].content")

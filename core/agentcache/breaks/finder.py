@@ -21,13 +21,16 @@ from agentcache.pricing import price_of
 from agentcache.rules import Rule, rule_for
 from agentcache.usage import Usage
 
-__all__ = ["compare", "find_break", "own_text"]
+__all__ = ["compare", "find_break", "money_of", "own_text"]
 
 _IN_PLACE: Final = (
     *("whitespace", "invisible", "timestamp", "random_id", "counter", "order", "key_order"),
     "tool_call_id",
 )
 """Changes without which all that follows would have been read."""
+_UNMET: Final = ("mark_missing", "mark_moved_back", "lookback_exceeded")
+_NEARLY: Final = 0.9
+"""Of what is shared, read: what is not is a provider's rounding, and our guess at lengths."""
 _OWN_TEXT: Final = re.compile(r'<agent name=\\"(.*?)\\">')
 _HEADERS: Final = ("extra_headers", "headers", "default_headers")
 _AFFINITY: Final = ("prompt_cache_key", "user", "safety_identifier", "session_id", "x-session-id")
@@ -102,6 +105,7 @@ def compare(
     again = usages[1] is None and before == after
     if found is None and not chained and not again:
         found = in_marks(wire, rule, requests, _rendered(one), _rendered(other))
+        found = None if _was_read(found, rule, shared, total, usages[1]) else found
     source = "bytes"
     if found is None and rule.matching != "none" and not chained:
         lives = lifetimes(wire, rule, before, _rendered(one), len(shared))
@@ -364,6 +368,17 @@ def _lost(
     if found.kind in _IN_PLACE:
         lost = max(lost, blocks[shared : len(_rendered(one))], key=_length)
     return tokens_of(lost, total, usage)
+
+
+def _was_read(
+    found: Found | None, rule: Rule, shared: Sequence[Block], total: int, usage: Usage | None
+) -> bool:
+    """Whether marks that do not meet cost nothing: too little to be kept, or read all the same."""
+    read = usage.cached_tokens if usage is not None else None
+    if found is None or found.kind not in _UNMET or read is None:
+        return False
+    tokens = tokens_of(shared, total, usage)
+    return tokens < rule.min_tokens or read >= _NEARLY * tokens
 
 
 def _at_most(lost: int | None, usage: Usage | None) -> int | None:

@@ -19,8 +19,8 @@ __all__ = ["Lookout", "Seen"]
 _log = logging.getLogger("agentcache")
 _RATES: Final = 256
 _MINUTE_S: Final = 60.0
-_STANDING: Final = ("below_minimum", "usage_unreported")
-"""What holds for every call of an agent, and is told once."""
+_STANDING: Final = ("below_minimum", "usage_unreported", "mark_missing")
+"""What holds for every call of an agent, or every conversation, and is told once of a place."""
 _OTHER_WORDS: Final = (
     *("text_edit", "message_edited", "message_inserted", "message_dropped", "compaction"),
     "window_slid",
@@ -41,7 +41,7 @@ class Lookout:
         """Have seen nothing yet."""
         self._shelf = Shelf()
         self._starts: dict[tuple[str, str], list[float]] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._told: set[tuple[str, str, str]] = set()
         self._lock = threading.Lock()
 
     def judged(self, seen: Seen) -> tuple[CacheBreak | None, Seen | None]:
@@ -62,10 +62,9 @@ class Lookout:
             rate = self._rate(now)
             own = self._shelf.of(seen.agent)
             mine = [s for s in own if s.forked == seen.forked] or _swapped(own, now)
-            every = [] if mine else reversed(self._shelf.latest())
-            others = [s for s in every if s.rule.id == now.rule.id]
+            others = [] if mine else self._others(now.rule)
             self._shelf.put(now)
-        kin = max(mine or others, key=lambda s: (common(s.keys, keys), s.ended_s), default=None)
+        kin = _nearest(mine or others, keys)
         if kin is None:
             return None, None
         found = _compare(kin, now)
@@ -91,9 +90,8 @@ class Lookout:
         keys = tuple([b.identity for b in wire.hashed(request) if b.section != "params"])
         with self._lock:
             mine = [s for s in self._shelf.of(agent) if s.forked]
-            every = [] if mine else reversed(self._shelf.latest())
-            others = [s for s in every if s.rule.id == rule.id]
-        return max(mine or others, key=lambda s: (common(s.keys, keys), s.ended_s), default=None)
+            others = [] if mine else self._others(rule)
+        return _nearest(mine or others, keys)
 
     def extends(self, agent: str, number: int, kin: Seen | None) -> bool:
         """Whether a call that was looked at goes on from all of another."""
@@ -102,6 +100,10 @@ class Lookout:
         if now is None or kin is None:
             return False
         return common(kin.keys, now.keys) == len(kin.keys)
+
+    def _others(self, rule: Rule) -> list[Seen]:
+        """The latest call of each agent under a rule."""
+        return [s for s in reversed(self._shelf.latest()) if s.rule.id == rule.id]
 
     def _own(self, seen: Seen) -> Seen:
         """The call with our own copy of its request, which takes over what was kept before."""
@@ -117,8 +119,8 @@ class Lookout:
         if found.kind not in _STANDING:
             return False
         with self._lock:
-            told = (now.agent, found.kind) in self._told
-            self._told.add((now.agent, found.kind))
+            told = (now.agent, found.kind, found.path) in self._told
+            self._told.add((now.agent, found.kind, found.path))
         return told
 
     def _rate(self, now: Seen) -> str:
@@ -136,6 +138,17 @@ class Lookout:
         if len(recent) <= limit:
             return ""
         return f"{len(recent)} calls in a minute; {now.rule.name} keeps about {limit} together."
+
+
+def _nearest(seen: Sequence[Seen], keys: tuple[bytes, ...]) -> Seen | None:
+    """The call that one shares most with: in front, then behind that; the latest of those."""
+    shared = [common(s.keys, keys) for s in seen]
+    most = max(shared, default=0)
+    first = [s for s, same in zip(seen, shared, strict=True) if same == most]
+    if len(first) < 2:
+        return next(iter(first), None)
+    behind = set(keys[most:])
+    return max(first, key=lambda s: (len(behind.intersection(s.keys[most:])), s.ended_s))
 
 
 def _swapped(own: Sequence[Seen], now: Seen) -> list[Seen]:
