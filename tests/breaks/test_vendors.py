@@ -63,6 +63,10 @@ def test_verdicts_are_read_from_json_and_from_sdk_objects() -> None:
     assert verdict_in({"prompt_cache_diagnostics": {"type": "cache_hit"}}) == Verdict("OpenAI")
     assert verdict_in(held) == Verdict("Anthropic", "system_changed", 7)
     assert verdict_in({"diagnostics": None}) == Verdict("Anthropic")
+    unknown_to_it = SimpleNamespace(
+        model_fields_set={"id"}, model_extra={"diagnostics": None}, diagnostics=None
+    )
+    assert verdict_in(unknown_to_it) == Verdict("Anthropic")
     for unknown in (
         {"diagnostics": {"cache_miss_reason": None}},
         {"diagnostics": {"cache_miss_reason": {"type": "unavailable"}}},

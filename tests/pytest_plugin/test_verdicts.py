@@ -13,7 +13,7 @@ agent 'clerk': timestamp
    before  '*ime: 12:00:01. You are the clerk.*'
    after   '*ime: 12:00:02. You are the clerk.*'
    *^
-   lost    about * tokens ($*) are sent again, unread
+   lost    about * tokens* are sent again, unread
    cure    Move the time behind the shared prefix, into the last message, or round it to the day.
 
 If this is meant: @pytest.mark.moves_cache_prefix(reason="...")

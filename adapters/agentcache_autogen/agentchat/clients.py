@@ -4,7 +4,7 @@ It calls the SDK through a line of ours; all else, its counters too, is kept by 
 """
 
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -108,18 +108,22 @@ class ForkMixin:
 
     def __copy__(self) -> Any:
         """A copy sits where the first one does."""
-        kept: Any = self
-        twin: Any = object.__new__(_class_of(kept))
-        twin.__dict__.update(kept.__dict__)
-        return twin
+        return _like(self, vars(self))
 
     def dump_component(self) -> Any:
         """The component as it is without forks."""
         return self._agentcache.original.dump_component()
 
 
-def _class_of(client: Any) -> type:
-    return type(client)
+def _like(client: Any, kept: Mapping[str, Any]) -> Any:
+    """Another object of its class, which keeps this; no constructor runs."""
+    return _new(type(client), kept)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _new(cls: type[Any], kept: Mapping[str, Any]) -> Any:
+    made = object.__new__(cls)
+    cast("dict[str, Any]", vars(made)).update(kept)
+    return made
 
 
 def _same(client: Any) -> Any:
@@ -135,25 +139,21 @@ def forked_copy(client: ChatCompletionClient, seat: Seat) -> ChatCompletionClien
         cache: Any = copy.copy(client)
         cache.client = forked_copy(cache.client, seat)
         return cast("ChatCompletionClient", cache)
-    twin: Any = object.__new__(_forked_class(type(client)))
-    own: dict[str, Any] = twin.__dict__
-    own["_agentcache"] = seat
-    for name in _OWN:
-        if name in client.__dict__:
-            own[name] = client.__dict__[name]
+    own: dict[str, Any] = {"_agentcache": seat}
+    own |= {name: held for name, held in vars(client).items() if name in _OWN}
     if seat.wire.native:
         own["_client"] = async_line(own["_client"])
-    return cast("ChatCompletionClient", twin)
+    return cast("ChatCompletionClient", _new(_forked_class(type(client)), own))
 
 
 def seat_of(client: Any) -> Seat | None:
     """The seat of a forked client; None for any other object."""
     inner: Any = inner_of(client)
-    return inner._agentcache if isinstance(inner, ForkMixin) else None
+    return inner._agentcache if isinstance(inner, ForkMixin) else None  # pyright: ignore[reportPrivateUsage]
 
 
 @lru_cache(maxsize=64)
-def _forked_class(cls: type) -> type:
+def _forked_class(cls: type) -> type[Any]:
     space: dict[str, Any] = {"__module__": __name__, "__doc__": cls.__doc__}
     return type(f"Forked{cls.__name__}", (ForkMixin, cls), space)
 
