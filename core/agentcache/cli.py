@@ -12,6 +12,8 @@ from agentcache.errors import AgentcacheError
 
 __all__ = ["main"]
 
+_PIPE: Final = 141
+"""What a shell makes of SIGPIPE."""
 _COMMANDS: Final = {
     "breaks": ("agentcache.breaks_command.breaks", "say what broke in a recorded run"),
     "demo": ("agentcache.demo.command", "run one program as it is and wrapped, and compare"),
@@ -26,23 +28,31 @@ _COMMANDS: Final = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; errors of ours are one line on standard error, without a traceback."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="agentcache", description=__doc__)
-    parser.add_argument("--version", action="version", version=_version())
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     try:
-        for name, (module, text) in _COMMANDS.items():
-            sub = commands.add_parser(name, help=text, description=text)
-            if name in words[:1]:
-                import_module(module).add_arguments(sub)
-        args = parser.parse_args(words)
-        return int(import_module(_COMMANDS[args.command][0]).run(args))
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+        return _PIPE
     except AgentcacheError as error:
         print(f"agentcache: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("agentcache: stopped.", file=sys.stderr, flush=True)
         os._exit(130)  # a framework's threads would print tracebacks for seconds
+    return code
+
+
+def _run(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="agentcache", description=__doc__)
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (module, text) in _COMMANDS.items():
+        sub = commands.add_parser(name, help=text, description=text)
+        if name in words[:1]:
+            import_module(module).add_arguments(sub)
+    args = parser.parse_args(words)
+    return int(import_module(_COMMANDS[args.command][0]).run(args))
 
 
 def _version() -> str:

@@ -35,9 +35,11 @@ def filtered(client, *, position="last"):
 
 
 @models
-@pytest.mark.parametrize("layout", ["auto", "tail", "roster"])
-async def test_a_filtered_agent_is_not_shown_what_its_filter_hides(desk, model, layout):
-    team = agentcache.wrap(filtered(desk.client(model)), layout=layout)
+@pytest.mark.parametrize(
+    ("layout", "history"), [("auto", "own"), ("tail", "own"), ("roster", "own"), ("tail", "group")]
+)
+async def test_a_filtered_agent_is_not_shown_what_its_filter_hides(desk, model, layout, history):
+    team = agentcache.wrap(filtered(desk.client(model)), layout=layout, history=history)
 
     await team.run(task=play.BRIEF)
 

@@ -156,3 +156,14 @@ def test_piped_there_is_no_colour_and_nothing_is_cut() -> None:
     assert "\x1b" not in done.stdout
     assert "…" not in done.stdout
     assert "anthropic-512" in done.stdout
+
+
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    command = [sys.executable, "-m", "agentcache.cli", "rules", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert running.stdout.readline() == b"[\n"
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 141

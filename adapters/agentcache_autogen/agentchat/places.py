@@ -1,7 +1,7 @@
 """Where a team keeps the model clients of its agents."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from autogen_agentchat.agents import BaseChatAgent, MessageFilterAgent, SocietyOfMindAgent
@@ -24,13 +24,17 @@ _BOUNDED = (
 
 @dataclass(slots=True)
 class Place:
-    """One attribute that holds a model client: whose it is, and in which team that one talks."""
+    """One attribute that holds a model client: whose it is, and in which team that one talks.
+
+    `filtered` says that its agent is not told all of what it could be told.
+    """
 
     owner: Any
     name: str
     team: Team | None
     kind: str = "agent"
     aside: str = ""
+    filtered: bool = False
 
     @property
     def client(self) -> ChatCompletionClient:
@@ -93,7 +97,8 @@ def _walk(one: object, team: Team | None, outside: list[str]) -> Iterator[Place]
         yield from _of_team(one, outside)
     elif isinstance(one, MessageFilterAgent):
         kept: Any = one
-        yield from _walk(kept._wrapped_agent, team, outside)
+        for place in _walk(kept._wrapped_agent, team, outside):
+            yield replace(place, filtered=True)
     elif isinstance(one, BaseChatAgent):
         society: Any = one if isinstance(one, SocietyOfMindAgent) else None
         inner: Team | None = society._team if society is not None else None

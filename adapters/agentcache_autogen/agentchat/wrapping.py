@@ -1,6 +1,7 @@
 """wrap, unwrap, attachments: check everything, then exchange the model clients."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from autogen_core.models import ChatCompletionClient
@@ -94,10 +95,11 @@ def _hearing(place: Place, options: Options) -> Callable[[Sequence[Any]], Awaita
     """How the calls of the agent at this place are heard."""
     client, team = place.client, place.team
     vision = bool(_vision(client))
+    heard = replace(options, history="own") if place.filtered else options
 
     async def agent(messages: Sequence[Any]) -> Hears:
         thread = await thread_of(team, vision=vision)
-        return agent_hears(messages, thread, place.name, options)
+        return agent_hears(messages, thread, place.name, heard)
 
     async def selector(_messages: Sequence[Any]) -> Hears:
         manager = await manager_of(team)
