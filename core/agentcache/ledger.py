@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from agentcache.breaks import CacheBreak
 from agentcache.errors import OptionError
@@ -71,6 +71,11 @@ class Call:
     def time_to_first_token_s(self) -> float | None:
         """Seconds from sending to the first streamed event; None where nothing was streamed."""
         return None if self.first_event_s is None else self.first_event_s - self.started_s
+
+
+def _appended(path: Path) -> TextIO:
+    """Half a surrogate pair stands in the file as JSON's own escape."""
+    return open(path, "a", encoding="utf-8", errors="backslashreplace", opener=for_owner)
 
 
 def for_owner(path: str, flags: int) -> int:
@@ -161,7 +166,7 @@ class Ledger:
                 if self.path is not None:
                     line = {"at": time.time(), "source": self.source}
                     line |= numbered.line(content=self.content)
-                    with open(self.path, "a", encoding="utf-8", opener=for_owner) as file:
+                    with _appended(self.path) as file:
                         file.write(json.dumps(line, ensure_ascii=False) + "\n")
         except Exception:  # noqa: BLE001 - recording never breaks the host
             _log.exception("agentcache could not record a call of %r", call.agent)

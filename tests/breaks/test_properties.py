@@ -115,8 +115,15 @@ def circle() -> dict[str, Any]:
     return request
 
 
+def check(found: CacheBreak | None) -> None:
+    if found is not None:
+        assert str(found).encode()
+        assert CacheBreak.model_validate_json(found.model_dump_json()) == found
+
+
 @QUICK
 @given(before=REQUESTS, after=REQUESTS, usage=ANYTHING, idle=st.none() | st.floats())
+@example({"messages": [], "model": "\ud800"}, {"messages": [], "betas": 3}, None, None)
 @example({"messages": 5, "tools": 3}, {"messages": {}, "tools": {"a": 1}}, {"usage": []}, -1.0)
 def test_no_request_makes_it_raise(before: Any, after: Any, usage: Any, idle: float | None) -> None:
     held = usage if isinstance(usage, dict) else None
@@ -125,7 +132,7 @@ def test_no_request_makes_it_raise(before: Any, after: Any, usage: Any, idle: fl
     except OptionError:
         assert not {"messages", "input", "modelId", "inferenceConfig"} & {*before, *after}
         return
-    assert found is None or str(found)
+    check(found)
 
 
 def test_neither_depth_nor_a_circle_makes_it_raise() -> None:
@@ -147,7 +154,7 @@ def test_nonsense_in_a_real_request_does_not_make_it_raise(data: st.DataObject) 
         else:
             request[place] = data.draw(ANYTHING)
     found = find_break(one, other)
-    assert found is None or str(found)
+    check(found)
 
 
 @QUICK

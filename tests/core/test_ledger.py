@@ -163,3 +163,17 @@ def test_the_time_to_the_first_token_is_known_only_for_streams(first, seconds) -
 
 def test_a_call_holds_no_text_of_the_request() -> None:
     assert set(asdict(SENT[0])) == {"section", "path", "chain", "weight", "markable", "marked"}
+
+
+def test_half_a_surrogate_pair_loses_no_call(tmp_path) -> None:
+    path = tmp_path / "calls.jsonl"
+    ledger = Ledger(path, content=True)
+    asked = [{"role": "user", "content": f"\ud800{end}"} for end in "ab"]
+    before, after = ({"model": "gpt-6-luna", "messages": [one]} for one in asked)
+    broke = find_break({**before, "tools": []}, {**after, "model": "gpt-4o\udfff"})
+
+    ledger.record(call(request=after, broke=broke))
+
+    (line,) = path.read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["request"] == after
+    assert json.loads(line)["broke"]["after"] == "gpt-4o\\udfff"

@@ -1,9 +1,9 @@
 """What a cache break is: where a prefix moved, why, what it cost, and what to do."""
 
 import math
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 __all__ = ["CURES", "CacheBreak", "Kind", "Relation", "Where", "in_dollars"]
 
@@ -97,6 +97,14 @@ def in_dollars(money: float) -> str:
     return f"${money:,.{digits}f}"
 
 
+def _written(text: str) -> str:
+    """Half a surrogate pair, which JSON allows and no file does, as its escape."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+Words = Annotated[str, AfterValidator(_written)]
+
+
 class CacheBreak(BaseModel):
     """One break of a cached prefix.
 
@@ -111,18 +119,18 @@ class CacheBreak(BaseModel):
 
     relation: Relation
     section: Where
-    path: str
+    path: Words
     kind: Kind
     offset: int | None = None
-    before: str = ""
-    after: str = ""
+    before: Words = ""
+    after: Words = ""
     level: Literal["all", "messages"] = "all"
     source: Literal["bytes", "usage", "vendor"] = "bytes"
     tokens_lost: int | None = None
     money_lost: float | None = None
-    agent: str = ""
-    vendor: str = ""
-    note: str = ""
+    agent: Words = ""
+    vendor: Words = ""
+    note: Words = ""
 
     @property
     def cure(self) -> str:

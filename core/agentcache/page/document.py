@@ -47,7 +47,7 @@ def write_page(path: Path, ledger: Ledger, *, title: str = "") -> None:
     """
     page = page_of(ledger, title=title)
     try:
-        with open(path, "w", encoding="utf-8", opener=for_owner) as file:
+        with open(path, "w", encoding="utf-8", errors="backslashreplace", opener=for_owner) as file:
             file.write(page)
     except OSError as error:
         raise OptionError(f"--html {str(path)!r} cannot be written: {error.strerror}.") from error
