@@ -29,18 +29,46 @@ _COMMANDS: Final = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; errors of ours are one line on standard error, without a traceback."""
     try:
-        code = _run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
-        return _PIPE
-    except AgentcacheError as error:
-        print(f"agentcache: {error}", file=sys.stderr)
-        return 2
+        return _told(list(sys.argv[1:] if argv is None else argv))
+    except OSError as error:
+        if not _is_shut():
+            raise
+        return _unheard(error)
+    except SystemExit as stop:
+        if not isinstance(stop.__context__, BrokenPipeError):
+            raise
+        return _PIPE  # rich ends with 1, which is a verdict here
     except KeyboardInterrupt:
         print("agentcache: stopped.", file=sys.stderr, flush=True)
         os._exit(130)  # a framework's threads would print tracebacks for seconds
-    return code
+
+
+def _told(words: list[str]) -> int:
+    try:
+        return _run(words)
+    except AgentcacheError as error:
+        print(f"agentcache: {error}", file=sys.stderr)
+        return 2
+    finally:
+        print(end="", flush=True)  # here, where it can still be said that it fails
+
+
+def _is_shut() -> bool:
+    """Whether standard output takes nothing more."""
+    try:
+        print(flush=True)
+    except OSError:
+        return True
+    return False
+
+
+def _unheard(error: OSError) -> int:
+    """End for an output that takes no more: silently if its reader, such as head, has enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+    if isinstance(error, BrokenPipeError):
+        return _PIPE
+    print(f"agentcache: standard output cannot be written: {error.strerror}.", file=sys.stderr)
+    return 2
 
 
 def _run(words: list[str]) -> int:

@@ -3,9 +3,11 @@
 import json
 import logging
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -20,6 +22,7 @@ from agentcache.usage import Usage
 __all__ = ["Call", "Ledger", "for_owner"]
 
 _EMULATED_SIGNS = ("fp_emulated", "msg_emulated_", "resp_emulated_")
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _log = logging.getLogger("agentcache")
 
 
@@ -73,13 +76,26 @@ class Call:
         return None if self.first_event_s is None else self.first_event_s - self.started_s
 
 
-def _appended(path: Path) -> TextIO:
+def _appended(path: Path, *, content: bool) -> TextIO:
     """Half a surrogate pair stands in the file as JSON's own escape."""
-    return open(path, "a", encoding="utf-8", errors="backslashreplace", opener=for_owner)
+    opener = for_owner if content else _made_for_owner
+    return open(path, "a", encoding="utf-8", errors="backslashreplace", opener=opener)
 
 
 def for_owner(path: str, flags: int) -> int:
-    """Opener of a file that nobody but its owner may read."""
+    """Opener of a file that nobody but its owner may read, also if it has been there before.
+
+    What is no plain file stays as it is, and so does everything where the system has no modes.
+    """
+    number = _made_for_owner(path, flags)
+    mode = os.fstat(number).st_mode
+    if os.name == "posix" and stat.S_ISREG(mode) and mode & _OTHERS:
+        with suppress(OSError):  # a file of another's, or a file system that keeps no modes
+            os.fchmod(number, stat.S_IMODE(mode) & ~_OTHERS)
+    return number
+
+
+def _made_for_owner(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
@@ -89,8 +105,9 @@ class Ledger:
     A line holds the fields of `Call`, `source`, and `at`, the seconds since 1970 as it was written.
 
     `source` says where the figures come from: `measured` (a provider or a real engine answered) or
-    `emulated` (the loopback provider did). With `content` requests are kept too, and written: the
-    file, which only its owner may read, then holds whatever your prompts hold.
+    `emulated` (the loopback provider did). A file is made for its owner to read. With `content`
+    requests are kept too, and written: it then holds whatever your prompts hold, and one that
+    others may read is closed to them.
     """
 
     def __init__(
@@ -166,7 +183,7 @@ class Ledger:
                 if self.path is not None:
                     line = {"at": time.time(), "source": self.source}
                     line |= numbered.line(content=self.content)
-                    with _appended(self.path) as file:
+                    with _appended(self.path, content=self.content) as file:
                         file.write(json.dumps(line, ensure_ascii=False) + "\n")
         except Exception:  # noqa: BLE001 - recording never breaks the host
             _log.exception("agentcache could not record a call of %r", call.agent)

@@ -39,23 +39,26 @@ def run(args: Namespace) -> int:
     """Lock programs, or compare them with what is locked; 1 if one changed and was not written.
 
     Raises:
-        OptionError: a path that leads to no program, or a file that is no lock file.
+        OptionError: a path that leads to no program, or a file that is no lock file or cannot be
+            written. Then nothing is.
 
     """
     lock = LockFile.read(args.file)
     named = [_split(path) for path in args.path] or _locked(lock)
     if not named:
         raise OptionError(f"Nothing is locked in {args.file}: name a program, as {_NAMED}.")
-    changed = False
+    found: list[tuple[Program, tuple[str, ...], bool]] = []
     for name, path in named:
         program = _made(lock, name, path, args.with_text)
         told = lock.differences(program)
         write = not args.check and (args.update or name not in lock.programs or not told)
-        changed |= bool(told) and not write
         lock = lock.having(program) if write else lock
-        _tell(args.file, program, told, written=write)
+        found.append((program, told, write))
     if not args.check:
         lock.write()
+    for program, told, write in found:
+        _tell(args.file, program, told, written=write)
+    changed = any(told and not write for _, told, write in found)
     if changed:
         words = " ".join(["agentcache lock --update", *args.path])
         print(f"If this is meant: {words}")

@@ -10,12 +10,15 @@ from agentcache.breaks.cleaning import plain
 from agentcache.breaks.found import Found, of_leaf, short
 from agentcache.breaks.leaves import Leaf, first_leaf
 from agentcache.breaks.marks import in_marks, only_marked
+from agentcache.breaks.spellings import spelled_out
 from agentcache.breaks.talk import agent_of, in_messages, is_another, messages_of
+from agentcache.breaks.texts import first_difference, last_difference
 from agentcache.breaks.timing import in_time, lifetimes, tokens_of
 from agentcache.breaks.tools import in_tools
 from agentcache.breaks.values import CacheBreak
 from agentcache.dialects import Dialect, dialect, dialect_of
 from agentcache.dialects.base import is_json
+from agentcache.dialects.objects import as_json
 from agentcache.errors import OptionError
 from agentcache.pricing import price_of
 from agentcache.rules import Rule, rule_for
@@ -28,8 +31,8 @@ _IN_PLACE: Final = (
     "tool_call_id",
 )
 """Changes without which all that follows would have been read."""
-_UNMET: Final = ("mark_missing", "mark_moved_back", "lookback_exceeded")
-_NEARLY: Final = 0.9
+_UNMET: Final = ("mark_missing", "mark_moved_back", "lookback_exceeded", "ttl_tier", "affinity")
+_NEARLY: Final = 0.95
 """Of what is shared, read: what is not is a provider's rounding, and our guess at lengths."""
 _OWN_TEXT: Final = re.compile(r'<agent name=\\"(.*?)\\">')
 _HEADERS: Final = ("extra_headers", "headers", "default_headers")
@@ -60,9 +63,11 @@ def find_break(
         OptionError: a request of no known shape, or a `provider` that no row names.
 
     """
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OptionError("find_break compares two requests: two dicts, as an SDK sends them.")
     usages = (_usage(before_usage), _usage(after_usage))
     try:
-        return _found((before, after), provider, idle_s, usages, agent)
+        return _found((as_json(before), as_json(after)), provider, idle_s, usages, agent)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, OptionError):
             raise
@@ -91,6 +96,26 @@ def compare(
     agent: str = "",
 ) -> CacheBreak | None:
     """`find_break` where dialect and rule are known."""
+    found = _compare(wire, rule, requests, usages, idle_s, agent)
+    if found is None or found.section not in ("system", "messages"):
+        return found
+    before, after = (spelled_out(wire, request) for request in requests)
+    if (before, after) == requests:
+        return found
+    again = _compare(wire, rule, (before, after), usages, idle_s, agent)
+    if again is None or (again.kind, again.offset) != (found.kind, found.offset):
+        return again
+    return found
+
+
+def _compare(
+    wire: Dialect,
+    rule: Rule,
+    requests: tuple[Mapping[str, Any], Mapping[str, Any]],
+    usages: tuple[Usage | None, Usage | None],
+    idle_s: float | None,
+    agent: str,
+) -> CacheBreak | None:
     before, after = requests
     one, other = wire.hashed(before), wire.hashed(after)
     found = _in_bytes(wire, rule, requests, (one, other))
@@ -101,6 +126,7 @@ def compare(
     shared = _shared(one, other)
     if found is None:
         found = _in_headers(rule, before, after)
+        found = None if _was_read(found, rule, shared, total, usages[1]) else found
     chained = any(after.get(name) for name in ("previous_response_id", "conversation"))
     again = usages[1] is None and before == after
     if found is None and not chained and not again:
@@ -118,7 +144,7 @@ def compare(
     grown = len(shared) == len(_rendered(one))
     if found.section in ("marks", "time", "usage") and not grown:
         found = replace(found, relation="sibling")
-    lost = _at_most(_lost(found, one, other, usages[1], total), usages[1])
+    lost = _at_most(_lost(found, rule, one, other, usages[1], total), usages[1])
     return CacheBreak(
         relation=found.relation,
         section=found.section,
@@ -348,6 +374,7 @@ def _headers(request: Mapping[str, Any]) -> dict[str, str]:
 
 def _lost(
     found: Found,
+    rule: Rule,
     one: Sequence[Block],
     other: Sequence[Block],
     usage: Usage | None,
@@ -359,15 +386,32 @@ def _lost(
     blocks = _rendered(other)
     shared = len(_shared(one, other))
     if found.section in ("params", "headers", "marks", "usage", "time"):
-        keep = [b for b in blocks if b.section != "messages"] if found.level == "messages" else []
+        head = sum(b.section != "messages" for b in blocks) if found.level == "messages" else 0
         read = usage.cached_tokens if usage is not None else None
-        read = tokens_of(keep[:shared], total, usage) if read is None else read
+        keep = blocks[: min(shared, max(head, found.kept))]
+        read = tokens_of(keep, total, usage) if read is None else read
         return max(0, tokens_of(blocks[:shared], total, usage) - read)
     known = {b.identity for b in one}
     lost = [b for b in blocks[shared:] if b.identity in known]
+    if found.offset is None:
+        if found.kind in _IN_PLACE:
+            lost = max(lost, blocks[shared : len(_rendered(one))], key=_length)
+        return tokens_of(lost, total, usage)
     if found.kind in _IN_PLACE:
-        lost = max(lost, blocks[shared : len(_rendered(one))], key=_length)
-    return tokens_of(lost, total, usage)
+        lost = max(lost, blocks[shared + 1 : len(_rendered(one))], key=_length)
+    changed = [b for made in (_rendered(one), blocks) for b in made[shared : shared + 1]]
+    part = _part(found, rule, *changed) if len(changed) == len((one, other)) else []
+    return tokens_of([*part, *lost], total, usage)
+
+
+def _part(found: Found, rule: Rule, old: Block, new: Block) -> list[Block]:
+    """What would have been read of a block in which a text changed; marks are read whole."""
+    start = first_difference(old.json, new.json)
+    end = last_difference(old.json[start:], new.json[start:])
+    in_place = len(new.json) - start if found.kind in _IN_PLACE else end
+    text = new.json[len(new.json) - in_place :] if in_place else ""
+    text = new.json[:start] + text if rule.matching == "breakpoint" else text
+    return [Block(new.section, new.path, text)]
 
 
 def _was_read(

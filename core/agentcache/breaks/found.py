@@ -15,7 +15,7 @@ _SHORT = 80
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where a prefix moved; `at` is the number of the message, -1 in front of them."""
+    """Where a prefix moved; of what did not, `kept` blocks in front can still be read."""
 
     kind: Kind
     section: Where
@@ -26,6 +26,7 @@ class Found:
     relation: Relation = "follows"
     level: Literal["all", "messages"] = "all"
     note: str = ""
+    kept: int = 0
 
 
 def of_leaf(

@@ -60,9 +60,9 @@ class Lookout:
         keys = now.keys
         with self._lock:
             rate = self._rate(now)
-            own = self._shelf.of(seen.agent)
+            own = [s for s in self._shelf.of(seen.agent) if s.wire is now.wire]
             mine = [s for s in own if s.forked == seen.forked] or _swapped(own, now)
-            others = [] if mine else self._others(now.rule)
+            others = [] if mine else self._others(now.wire, now.rule)
             self._shelf.put(now)
         kin = _nearest(mine or others, keys)
         if kin is None:
@@ -89,8 +89,8 @@ class Lookout:
         """The call that one about to be sent, as a fork, will be compared with."""
         keys = tuple([b.identity for b in wire.hashed(request) if b.section != "params"])
         with self._lock:
-            mine = [s for s in self._shelf.of(agent) if s.forked]
-            others = [] if mine else self._others(rule)
+            mine = [s for s in self._shelf.of(agent) if s.forked and s.wire is wire]
+            others = [] if mine else self._others(wire, rule)
         return _nearest(mine or others, keys)
 
     def extends(self, agent: str, number: int, kin: Seen | None) -> bool:
@@ -101,9 +101,10 @@ class Lookout:
             return False
         return common(kin.keys, now.keys) == len(kin.keys)
 
-    def _others(self, rule: Rule) -> list[Seen]:
-        """The latest call of each agent under a rule."""
-        return [s for s in reversed(self._shelf.latest()) if s.rule.id == rule.id]
+    def _others(self, wire: Dialect, rule: Rule) -> list[Seen]:
+        """The latest call of each agent through an API, under a rule."""
+        latest = reversed(self._shelf.latest())
+        return [s for s in latest if s.wire is wire and s.rule.id == rule.id]
 
     def _own(self, seen: Seen) -> Seen:
         """The call with our own copy of its request, which takes over what was kept before."""
@@ -157,7 +158,7 @@ def _swapped(own: Sequence[Seen], now: Seen) -> list[Seen]:
     return [
         s
         for s in own
-        if s.wire is now.wire and s.request.get("model") != now.request.get("model")
+        if s.request.get("model") != now.request.get("model")
         if said and _weights(s)[: len(said)] == said[: len(_weights(s))]
     ]
 

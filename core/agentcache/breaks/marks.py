@@ -68,16 +68,26 @@ def _unread(
     if not written:
         return Found("mark_missing", "marks", before[shared - 1].path)
     last, reach = written[-1], rule.lookback or _ANY
+    read = [n for n in written if _is_found(wire, after, n, found, reach)]
     ahead = [n for n in found if n >= last]
-    if last in found or (ahead and _reaches(wire, after, last, ahead[0], reach)):
+    if last in read:
         return None
+    kept = read[-1] + 1 if read else 0
     if ahead and not _inside(wire, after, last):
         note = f"{ahead[0] - last} blocks lie between; a read looks back {reach}."
-        return Found("lookback_exceeded", "marks", after[ahead[0]].path, note=note)
+        return Found("lookback_exceeded", "marks", after[ahead[0]].path, note=note, kept=kept)
     if not ahead and found and found[-1] < last:
         sides = (before[last].path, after[found[-1]].path)
-        return Found("mark_moved_back", "marks", after[found[-1]].path, None, *sides)
-    return Found("mark_missing", "marks", after[last].path)
+        return Found("mark_moved_back", "marks", after[found[-1]].path, None, *sides, kept=kept)
+    return Found("mark_missing", "marks", after[last].path, kept=kept)
+
+
+def _is_found(
+    wire: Dialect, blocks: Sequence[Block], at: int, marks: Sequence[int], reach: int
+) -> bool:
+    """Whether one of the marks finds what was written here."""
+    ahead = next((n for n in marks if n >= at), None)
+    return ahead is not None and (ahead == at or _reaches(wire, blocks, at, ahead, reach))
 
 
 def _inside(wire: Dialect, blocks: Sequence[Block], at: int) -> bool:

@@ -30,6 +30,7 @@ _GONE: Final = re.compile(
 _NEAR: Final = 0.6
 _SAME: Final = 0.6
 _STEPS: Final = 64
+_LESS: Final = "message_dropped"
 _IMAGE_AT: Final = re.compile(r"content\[(\d+)\]")
 _AGENT: Final = re.compile(r'<agent name="([^"]*)">')
 _END: Final = "</agent>"
@@ -229,9 +230,15 @@ def _step(
     if gone and not new:
         first = not any(not m.is_system for m in before[:at])
         grew = len(after) - at > len(before) - at - gone
-        slid: Kind = "window_slid" if first and grew else "message_dropped"
+        slid: Kind = "window_slid" if grew and (first or _is_pinned(before, after, at)) else _LESS
         return Found(slid, "messages", path, None, sides[0], "")
     return Found("compaction", "messages", path, None, *sides)
+
+
+def _is_pinned(before: Sequence[Message], after: Sequence[Message], at: int) -> bool:
+    """Whether a window of one length slides behind the first thing that was said."""
+    said = [m for m in before[:at] if not m.is_system]
+    return len(said) == 1 and said[0].role == "user" and len(before) == len(after)
 
 
 def _edited(key: str, one: Sequence[Message], other: Sequence[Message]) -> Found | None:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,8 @@ _HEAD: Final = """\
 # Fingerprints of the prefixes that agents share. Made by agentcache: commit it, do not edit it.
 version = 1
 """
+_TYPES: Final = {"tokens": int, "chained": bool}
+"""What is no text."""
 _PAIR: Final = re.compile(r'(\w+) = ("(?:[^"\\]|\\.)*"|\d+|true|false)')
 _BLOCK: Final = re.compile(rf"  \{{ ({_PAIR.pattern}(?:, {_PAIR.pattern})*) \}},")
 
@@ -71,11 +74,16 @@ class LockFile:
     def read(cls, path: Path) -> "LockFile":
         """Read a lock file; one that does not exist holds nothing.
 
-        Raises OptionError, with the number of the line, for what is no lock file.
+        Raises OptionError for what cannot be read, or, with the number of the line, is no lock file.
         """
-        if not path.exists():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
             return cls(path, {})
-        text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise OptionError(f"{path} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError as error:
+            raise OptionError(f"{path} is no lock file, for it is not text in UTF-8.") from error
         return cls(path, {p.name: p for p in _programs(text, str(path))})
 
     @classmethod
@@ -92,13 +100,20 @@ class LockFile:
         return replace(self, programs={**self.programs, program.name: program})
 
     def write(self) -> None:
-        """Write the file, all at once."""
+        """Write the file, all at once.
+
+        Raises OptionError where it cannot be written; then it stays as it was.
+        """
         parts = [str(self.programs[name]) for name in sorted(self.programs)]
         beside = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        beside.write_text(
-            "\n".join([_HEAD.rstrip("\n"), *parts, ""]), encoding="utf-8", newline="\n"
-        )
-        beside.replace(self.path)
+        text = "\n".join([_HEAD.rstrip("\n"), *parts, ""])
+        try:
+            beside.write_text(text, encoding="utf-8", newline="\n")
+            beside.replace(self.path)
+        except OSError as error:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise OptionError(f"{self.path} cannot be written: {error.strerror}.") from error
 
     def differences(self, program: Program) -> tuple[str, ...]:
         """What differs from this program as it was locked, in lines."""
@@ -151,7 +166,7 @@ def _shared(lines: list[str], start: int, where: str) -> tuple[str, str, Shared]
                 fields |= _fields(line)
             elif line not in ("", "blocks = [", "]"):
                 raise _wrong(where, n, line)
-        except TypeError:
+        except (TypeError, ValueError):
             raise _wrong(where, n, line) from None
     try:
         shared = Shared(fields["model"], fields["rule"], tuple(pieces), "chained" in fields)
@@ -161,7 +176,11 @@ def _shared(lines: list[str], start: int, where: str) -> tuple[str, str, Shared]
 
 
 def _fields(text: str) -> dict[str, Any]:
-    return {pair[1]: json.loads(pair[2]) for pair in _PAIR.finditer(text)}
+    """Raises TypeError or ValueError for what is not written here."""
+    found = {pair[1]: json.loads(pair[2]) for pair in _PAIR.finditer(text)}
+    if any(type(value) is not _TYPES.get(key, str) for key, value in found.items()):
+        raise TypeError(text)
+    return found
 
 
 def _wrong(where: str, number: int, line: str) -> OptionError:
