@@ -19,7 +19,7 @@ from agentcache.gate import Role
 from agentcache.prints import Print
 from agentcache.usage import Usage
 
-__all__ = ["Call", "Ledger", "for_owner"]
+__all__ = ["Call", "Ledger", "for_owner", "made_for_owner"]
 
 _EMULATED_SIGNS = ("fp_emulated", "msg_emulated_", "resp_emulated_")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -78,7 +78,7 @@ class Call:
 
 def _appended(path: Path, *, content: bool) -> TextIO:
     """Half a surrogate pair stands in the file as JSON's own escape."""
-    opener = for_owner if content else _made_for_owner
+    opener = for_owner if content else made_for_owner
     return open(path, "a", encoding="utf-8", errors="backslashreplace", opener=opener)
 
 
@@ -87,7 +87,7 @@ def for_owner(path: str, flags: int) -> int:
 
     What is no plain file stays as it is, and so does everything where the system has no modes.
     """
-    number = _made_for_owner(path, flags)
+    number = made_for_owner(path, flags)
     mode = os.fstat(number).st_mode
     if os.name == "posix" and stat.S_ISREG(mode) and mode & _OTHERS:
         with suppress(OSError):  # a file of another's, or a file system that keeps no modes
@@ -95,7 +95,8 @@ def for_owner(path: str, flags: int) -> int:
     return number
 
 
-def _made_for_owner(path: str, flags: int) -> int:
+def made_for_owner(path: str, flags: int) -> int:
+    """Opener of a file that nobody but its owner may read if it is made now."""
     return os.open(path, flags, 0o600)
 
 

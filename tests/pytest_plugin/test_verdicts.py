@@ -216,8 +216,13 @@ def test_its_own(prefix_cache):
         ("min_shared_tokens='all'", "min_shared_tokens='all' is no count of tokens."),
         ("min_shared_tokens=-1", "min_shared_tokens=-1 is no count of tokens."),
         ("provider='nobody'", "*nobody*"),
-        ("least=3", "*unexpected keyword argument 'least'*"),
-        ("3", "*positional argument*"),
+        (
+            "min_shard=3",
+            "there is no option min_shard. Did you mean min_shared_tokens? "
+            "Options: min_shared_tokens, ignore, apart, provider.",
+        ),
+        ("least=3", "there is no option least. Options: min_shared_tokens, *"),
+        ("3", "3 is given without the name of its option. Options: min_shared_tokens, *"),
     ],
 )
 def test_an_option_that_cannot_be_had_is_an_error(inner, options, says):

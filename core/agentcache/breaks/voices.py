@@ -1,11 +1,18 @@
-"""Whether two system texts are one agent's: they differ in times, ids or order alone."""
+"""Who speaks: agents told by their system texts, and by the conversations that they go on with."""
 
-from typing import Final
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
+from agentcache.blocks import frozen
+from agentcache.breaks.talk import is_another
 from agentcache.breaks.texts import change_of
+from agentcache.dialects import Json
+from agentcache.dialects.base import role_of
 
-__all__ = ["same_voice"]
+__all__ = ["Voices", "same_voice"]
 
+_KNOWN: Final = 512
 _SHUFFLED: Final = ("invisible", "whitespace", "key_order", "order")
 _GROWN: Final = 200
 
@@ -25,3 +32,59 @@ def same_voice(one: str, other: str) -> bool:
 def _is_volatile(one: str, other: str) -> bool:
     change = change_of(one, other)
     return change is None or change.kind in (*_SHUFFLED, "timestamp", "random_id")
+
+
+class Voices:
+    """Names the agents that speak through one client: by system text, and by what they go on from.
+
+    One that changes its system text in the middle of a conversation stays the same agent.
+    """
+
+    def __init__(self, name_of: Callable[[str], str]) -> None:
+        """Know nobody; `name_of` names a new one by its system text."""
+        self._name_of = name_of
+        self._texts: dict[str, str] = {}
+        self._talks: dict[int, tuple[str, str]] = {}
+        self._lock = threading.Lock()
+
+    def name(self, system: str, said: Sequence[Json]) -> str:
+        """The agent that speaks so; `said` are the messages behind its system text, as sent."""
+        ends = _ends(said)
+        with self._lock:
+            name = self._texts.pop(system, "") or self._near(system)
+            name = name or self._going_on(system, ends) or self._name_of(system)
+            _keep(self._texts, system, name)
+            if ends:
+                _keep(self._talks, ends[-1], (name, system))
+        return name
+
+    def _near(self, system: str) -> str:
+        known = reversed(self._texts.items())
+        return next((name for text, name in known if same_voice(text, system)), "")
+
+    def _going_on(self, system: str, ends: Sequence[int]) -> str:
+        """The agent whose conversation this is, if it was edited and is not another one's."""
+        for end in reversed(ends):
+            name, text = self._talks.get(end, ("", ""))
+            if name and not is_another(text, system):
+                return name
+        return ""
+
+
+def _ends(said: Sequence[Json]) -> list[int]:
+    """What tells a conversation by all it has said so far, from the model's first word on."""
+    out: list[int] = []
+    digest, answered = 0, False
+    for message in said:
+        digest = hash((digest, frozen(message)))
+        answered = answered or role_of(message) != "user"
+        if answered:
+            out.append(digest)
+    return out
+
+
+def _keep(held: dict[Any, Any], key: object, value: object) -> None:
+    held.pop(key, None)
+    held[key] = value
+    while len(held) > _KNOWN:
+        del held[next(iter(held))]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agentcache.errors import OptionError
-from agentcache.ledger import Ledger, for_owner
+from agentcache.ledger import Ledger, for_owner, made_for_owner
 from agentcache.page.data import data_of, embedded
 from agentcache.readings import read_calls
 from agentcache.reports import Report, Row, report_on
@@ -39,15 +39,18 @@ agentcache report run.jsonl --html page.html</code></pre>"""
 
 
 def write_page(path: Path, ledger: Ledger, *, title: str = "") -> None:
-    """Write the page for its owner alone: it may hold what prompts hold.
+    """Write the page for its owner alone.
+
+    Where it holds what prompts hold, a page that was there and others may read is closed to them.
 
     Raises:
         OptionError: `path` cannot be written.
 
     """
     page = page_of(ledger, title=title)
+    opener = for_owner if ledger.content else made_for_owner
     try:
-        with open(path, "w", encoding="utf-8", errors="backslashreplace", opener=for_owner) as file:
+        with open(path, "w", encoding="utf-8", errors="backslashreplace", opener=opener) as file:
             file.write(page)
     except OSError as error:
         raise OptionError(f"--html {str(path)!r} cannot be written: {error.strerror}.") from error

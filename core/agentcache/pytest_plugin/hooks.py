@@ -73,9 +73,9 @@ def prefix_cache(request: pytest.FixtureRequest) -> Generator["PrefixCache"]:
     wrong = ""
     try:
         for mark in reversed(list(node.iter_markers(_OPTIONS))):
-            made.configure(*mark.args, **mark.kwargs)
+            made.marked(*mark.args, **mark.kwargs)
     except (TypeError, ValueError) as error:
-        wrong = str(error).replace("PrefixCache.configure()", f"@pytest.mark.{_OPTIONS}")
+        wrong = str(error)
     if wrong:
         pytest.fail(f"@pytest.mark.{_OPTIONS}: {wrong}", pytrace=False)
     node.stash[_watched] = made

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from inspect import signature
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
@@ -96,6 +98,22 @@ class PrefixCache:
         if provider is not None:
             rule_for("", provider=provider)  # raises for one that is unknown
             self._provider = provider
+
+    def marked(self, *args: object, **options: Any) -> None:
+        """`configure`, as a mark asks for it: nothing has looked at the names in it yet.
+
+        Raises OptionError for an option that does not exist, too.
+        """
+        known = list(signature(self.configure).parameters)
+        every = f"Options: {', '.join(known)}."
+        if args:
+            raise OptionError(f"{args[0]!r} is given without the name of its option. {every}")
+        for name in options:
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                meant = f"Did you mean {near[0]}? " if near else ""
+                raise OptionError(f"there is no option {name}. {meant}{every}")
+        self.configure(**options)
 
     def wrap(self, x: T, **options: Any) -> T:
         """`agentcache.wrap`, watched; restored at the end of the test.

@@ -22,7 +22,7 @@ def from_cassette(documents: Iterable[Json], haul: Haul) -> None:
 def _read(interaction: Any, haul: Haul) -> None:
     request: Any = interaction.get("request") if is_json(interaction) else None
     if not is_json(request):
-        haul.unread += 1
+        haul.miss("an interaction has no request")
         return
     response: Any = interaction.get("response")
     answer = response if is_json(response) else {}

@@ -9,6 +9,7 @@ from typing import IO, Any, Final
 
 from agentcache.dialects.base import Json, is_json, is_list
 from agentcache.errors import MissingExtraError, OptionError
+from agentcache.recordings.hauls import Haul
 
 __all__ = ["Documents", "parsed"]
 
@@ -19,14 +20,14 @@ class Documents:
     """The objects in a file: JSON lines, one JSON text, several after each other, or YAML.
 
     JSON lines are read as they are asked for. The elements of a list are given one by one. What is
-    no object, or cannot be read, is counted in `unread`; `begins` tells the keys of the first
-    object, and nothing of its content.
+    no object, or cannot be read, is missed in `haul`, which is told the line, too; `begins` tells
+    the keys of the first object, and nothing of its content.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, haul: Haul | None = None) -> None:
         """Look at nothing yet."""
         self.path = path
-        self.unread = 0
+        self.haul = Haul() if haul is None else haul
         self.begins = "no JSON object"
 
     def __iter__(self) -> Iterator[Json]:
@@ -49,8 +50,8 @@ class Documents:
             raise OptionError(f"{str(self.path)!r} is not text in UTF-8.") from error
 
     def _objects(self, file: IO[str]) -> Iterator[Json]:
-        lines = (line for line in file if line.strip())
-        first = next(lines, "")
+        lines = ((n, line) for n, line in enumerate(file, 1) if line.strip())
+        number, first = next(lines, (0, ""))
         if not first:
             raise OptionError(f"{str(self.path)!r} is empty.")
         if not first.lstrip().startswith(("{", "[")):
@@ -58,15 +59,17 @@ class Documents:
         elif parsed(first) is None:
             yield from self._texts(first + file.read())
         else:
-            for line in chain([first], lines):
+            for number, line in chain([(number, first)], lines):
+                self.haul.line = number
                 yield from self._given(parsed(line))
+            self.haul.line = 0
 
     def _behind(self, text: str) -> Iterator[Json]:
         """A YAML cassette, or the objects behind lines that are none, such as a program's own."""
         if "interactions:" in text:
             yield from self._given(_yaml(text, self.path))
         elif "\n{" in text:
-            self.unread += 1
+            self.haul.miss("it is not JSON")
             yield from self._texts(text[_next_object(text, 0) :])
         else:
             raise OptionError(
@@ -87,7 +90,7 @@ class Documents:
             if is_json(one):
                 yield one
             else:
-                self.unread += 1
+                self.haul.miss("it is no JSON object, or is cut off")
 
 
 def parsed(text: Any) -> Any:

@@ -23,7 +23,7 @@ def from_har(documents: Iterable[Json], haul: Haul) -> None:
 def _read(entry: Any, haul: Haul) -> None:
     request: Any = entry.get("request") if is_json(entry) else None
     if not is_json(request):
-        haul.unread += 1
+        haul.miss("an entry has no request")
         return
     response: Any = entry.get("response")
     answer = response if is_json(response) else {}

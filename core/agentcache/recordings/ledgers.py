@@ -13,12 +13,13 @@ from agentcache.ledger import Call
 from agentcache.prints import Weaver
 from agentcache.recordings.hauls import Haul
 from agentcache.recordings.times import seconds
-from agentcache.recordings.values import MOST, Recorded, is_usage
-from agentcache.rules import rule_by_id
+from agentcache.recordings.values import MOST, NO_COUNT, Recorded, is_usage
+from agentcache.rules import all_rules
 
 __all__ = ["from_ledger"]
 
 _LINE: Final = TypeAdapter(Call)
+_LATER: Final = "is not known to this version of agentcache: update it"
 _APART_S: Final = 60.0
 """Clocks of one run differ by less; those of two, on a machine that was started anew, by more."""
 
@@ -27,24 +28,44 @@ def from_ledger(documents: Iterable[Json], haul: Haul) -> None:
     """Read the lines of a ledger; the runs in one file are set one behind the other."""
     runs, weave = _Runs(), Weaver()
     for line in documents:
-        call = _call(line)
-        if call is None:
-            haul.unread += 1
+        try:
+            call = _call(line)
+        except OptionError as error:
+            haul.miss(str(error))
         else:
             woven = replace(call, sent=weave(call.sent), original=weave(call.original))
             haul.calls.append(_recorded(line, woven, runs))
 
 
-def _call(line: Json) -> Call | None:
-    """The call that a line holds; None for one that is broken, or follows a row of later rules."""
+def _call(line: Json) -> Call:
+    """The call that a line holds.
+
+    Raises OptionError, with the cause, for one that is broken or follows a row of later rules.
+    """
     try:
         call = _LINE.validate_python(line)
-        rule_by_id(call.rule_id)
-    except (OptionError, ValidationError):
-        return None
+    except ValidationError as error:
+        raise OptionError(_cause(error)) from None
+    if all(call.rule_id != rule.id for rule in all_rules()):
+        raise OptionError(f"rule {call.rule_id!r:.60} {_LATER}")
+    if not is_usage(call.usage):
+        raise OptionError(NO_COUNT)
+    if not all(0 <= block.weight < MOST for block in (*call.sent, *call.original)):
+        raise OptionError("a block has a weight that none has")
     times = (call.started_s, call.first_event_s or 0.0, call.ended_s, call.waited_s)
-    weighed = all(0 <= block.weight < MOST for block in (*call.sent, *call.original))
-    return call if weighed and is_usage(call.usage) and all(map(isfinite, times)) else None
+    if not all(map(isfinite, times)):
+        raise OptionError("a time is none")
+    return call
+
+
+def _cause(error: ValidationError) -> str:
+    """The first of what is wrong: the field and what is expected there, not what it holds."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    where = repr(".".join(map(str, first["loc"])))
+    if first["type"] == "literal_error":
+        return f"{where} holds a word that {_LATER}"
+    said = first["msg"]
+    return f"{where} cannot be used: {said[:1].lower()}{said[1:]}"
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from agentcache.recordings.ledgers import from_ledger
 from agentcache.recordings.otel import from_spans
 from agentcache.recordings.recording import Recording
 from agentcache.recordings.speakers import Heard, heard, speakers
-from agentcache.recordings.values import FORMS, Form, Recorded, is_usage
+from agentcache.recordings.values import FORMS, NO_COUNT, Form, Recorded, is_usage
 
 __all__ = ["read"]
 
@@ -62,15 +62,16 @@ def read(path: str | PathLike[str], *, form: Form | None = None) -> Recording:
     """
     if form is not None and form not in FORMS:
         raise OptionError(f"form={form!r} does not exist. Choose one of {', '.join(FORMS)}.")
-    documents, haul = Documents(Path(path)), Haul()
+    haul = Haul()
+    documents = Documents(Path(path), haul)
     rows = iter(documents)
     if form is None:
         form, rows = _guessed(documents, rows, haul)
     _READERS[form](rows, haul)
     if not haul.calls:
         raise OptionError(_empty(documents, form, haul))
-    haul.unread += documents.unread
-    return Recording(documents.path, form, tuple(_named(haul)), haul.others, haul.unread)
+    calls = tuple(_named(haul))
+    return Recording(documents.path, form, calls, haul.others, haul.unread, haul.cause)
 
 
 def _guessed(documents: Documents, rows: Iterator[Json], haul: Haul) -> tuple[Form, Iterator[Json]]:
@@ -79,7 +80,7 @@ def _guessed(documents: Documents, rows: Iterator[Json], haul: Haul) -> tuple[Fo
         form = _form_of(row)
         if form is not None:
             return form, chain([row], rows)
-        haul.unread += 1
+        haul.miss("it is of no form that is known")
     known = "; ".join(f"{words} ({name})" for name, words in FORMS.items())
     raise OptionError(
         f"{str(documents.path)!r} is no recording that agentcache reads. Found: "
@@ -105,10 +106,12 @@ def _form_of(row: Json) -> Form | None:
 
 def _empty(documents: Documents, form: Form, haul: Haul) -> str:
     found = f"{haul.others} other entries" if haul.others else documents.begins
-    if haul.unread or documents.unread:
-        found += f"; {haul.unread + documents.unread} could not be read"
+    readable = ""
+    if haul.unread:
+        readable = " that can be read"
+        found += f"; {haul.unread} could not be read. The first: {haul.cause}"
     return (
-        f"{str(documents.path)!r}, read as {FORMS[form]}, holds no call to a chat model. "
+        f"{str(documents.path)!r}, read as {FORMS[form]}, holds no call to a chat model{readable}. "
         f"Found: {found}."
     )
 
@@ -120,7 +123,8 @@ def _named(haul: Haul) -> Iterator[Recorded]:
     for call in _in_order(haul.calls):
         found = heard(call)
         counted = call.usage is None or is_usage(call.usage)
-        haul.unread += found is None or not counted
+        if found is None or not counted:
+            haul.miss("a request has no shape that is known" if counted else NO_COUNT)
         told.append(found or Heard(call.agent, call.under))
         read = call if found is not None else replace(call, request={})
         calls.append(read if counted else replace(read, usage=None))

@@ -22,7 +22,8 @@ class Recording:
     """The calls in a file, in the order they were made, each with its agent.
 
     `form` is what the file is. `others` counts what it holds besides (other requests, spans that
-    are no call to a model), `unread` the lines and entries that could not be read.
+    are no call to a model), `unread` the lines and entries that could not be read; `cause` says why
+    the first of those could not.
     """
 
     path: Path
@@ -30,6 +31,7 @@ class Recording:
     calls: tuple[Recorded, ...]
     others: int = 0
     unread: int = 0
+    cause: str = ""
 
     def __iter__(self) -> Iterator[Recorded]:
         """Go through the calls."""
@@ -75,8 +77,9 @@ class Recording:
         """What a reader should know beside the calls."""
         empty = sum(not c.request and c.call is None for c in self.calls)
         chained = sum(bool(c.request) and not stands_alone(c.request) for c in self.calls)
+        lost = f"{self.unread} line(s) or entries could not be read. The first: {self.cause}."
         said = (
-            (self.unread, f"{self.unread} line(s) or entries could not be read."),
+            (self.unread, lost),
             (empty, f"{empty} call(s) were recorded without their content: {_EMPTY}"),
             (chained, f"{chained} call(s) go on from what a server holds: they are not compared."),
         )

@@ -7,10 +7,11 @@ from typing import Any, Final, Literal
 from agentcache.ledger import Call
 from agentcache.usage import Usage
 
-__all__ = ["FORMS", "MOST", "Form", "Recorded", "is_usage"]
+__all__ = ["FORMS", "MOST", "NO_COUNT", "Form", "Recorded", "is_usage"]
 
 MOST: Final = 10**12
 """More tokens than any call has: a larger count is a broken one."""
+NO_COUNT: Final = "'usage' holds a count that no call has"
 
 Form = Literal["agentcache", "har", "langfuse", "langsmith", "otel", "vcr"]
 
