@@ -1,28 +1,37 @@
-"""wrap, unwrap, attachments: an SDK client's own calls, recorded as they are sent."""
+"""wrap, unwrap, attachments: an SDK client's own calls, recorded as they are sent.
+
+Each helper of both SDKs (create, stream, parse, beta, raw) ends in the client's `request`, which
+has its `_build_request` make what goes on the wire. Standing in for these two on one client sees
+every call of it; `copy` and `with_options` make the clients on which to stand in next.
+"""
 
 import hashlib
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from agentcache.attach import Attachment, Flight, Options
 from agentcache.breaks.voices import same_voice
 from agentcache.dialects import Json
+from agentcache.dialects.base import is_json
 from agentcache.errors import OptionError, UnknownObjectError
 from agentcache.forks import Fork
 from agentcache.parent import CacheDomain, freeze
 from agentcache.rules import match_route
-from agentcache.sdk.answers import Tally
-from agentcache.sdk.turns import request_of
+from agentcache.sessions import Session
+from agentcache_openai.calls import Going, going_now, put_back, then
 
 __all__ = ["attachments", "unwrap", "wrap"]
 
-_RESOURCES: Final = (
-    ("chat.completions", "openai.chat", ("create", "parse")),
-    ("responses", "openai.responses", ("create", "parse")),
-    ("messages", "anthropic.messages", ("create",)),
-)
+_APIS: Final = {
+    "/chat/completions": "openai.chat",
+    "/responses": "openai.responses",
+    "/v1/messages": "anthropic.messages",
+}
+_CALLS: Final = ("request", "_build_request")
+_COPIES: Final = ("copy", "with_options")
 _SECRETS: Final = ("api_key", "auth_token", "organization", "project")
 _VOICES: Final = 64
 _VENDOR_URLS: Final = ("https://api.openai.com/v1", "https://api.anthropic.com")
@@ -38,7 +47,7 @@ def wrap(x: object, options: Options) -> object:
         )
     for client in clients:
         if _watch_of(client) is None:
-            _Watch(client, Attachment(options)).begin()
+            _Watch(Attachment(options)).begin(client)
     return x
 
 
@@ -61,7 +70,9 @@ def _clients(x: object) -> list[Any]:
     given: Any = x
     several: list[Any] = list(given) if isinstance(x, list | tuple) else [given]
     for client in several:
-        if not any(_at(client, path) is not None for path, _, _ in _RESOURCES):
+        if isinstance(client, type) or not all(
+            callable(getattr(client, name, None)) for name in (*_CALLS, *_COPIES)
+        ):
             raise UnknownObjectError(
                 "agentcache observes clients of openai and anthropic, not "
                 f"{type(client).__qualname__} ({client!r:.80})."
@@ -69,87 +80,77 @@ def _clients(x: object) -> list[Any]:
     return several
 
 
-def _at(client: object, path: str) -> Any:
-    found: Any = client
-    for name in path.split("."):
-        found = getattr(found, name, None)
-    return found
-
-
 def _watch_of(client: object) -> "_Watch | None":
-    for path, _, _ in _RESOURCES:
-        resource = _at(client, path)
-        own: dict[str, Any] = {} if resource is None else resource.__dict__
-        held = own.get("create")
-        if isinstance(held, _Recorded):
-            return held.watch
-    return None
+    held = vars(client).get("request")
+    return held.watch if isinstance(held, _Asking) else None
 
 
 @dataclass(eq=False)
 class _Watch:
-    """One client under observation: a session for each API and model that it calls."""
+    """A client under observation, and its copies: a session for each API, place and model."""
 
-    client: Any
     attachment: Attachment
-    forks: dict[tuple[str, str, str], Fork] = field(
-        default_factory=dict[tuple[str, str, str], Fork]
+    clients: WeakKeyDictionary[Any, dict[str, Any]] = field(
+        default_factory=WeakKeyDictionary[Any, dict[str, Any]]
     )
-    put: list[tuple[Any, str]] = field(default_factory=list[tuple[Any, str]])
+    sessions: dict[tuple[str, CacheDomain], Session] = field(
+        default_factory=dict[tuple[str, CacheDomain], Session]
+    )
+    forks: dict[tuple[str, CacheDomain, str], Fork] = field(
+        default_factory=dict[tuple[str, CacheDomain, str], Fork]
+    )
     voices: dict[str, str] = field(default_factory=dict[str, str])
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self) -> None:
-        """Stand in for the client's calls."""
-        for path, dialect, names in _RESOURCES:
-            resource = _at(self.client, path)
-            for name in names if resource is not None else ():
-                real = getattr(resource, name, None)
-                if real is not None and name not in vars(resource):
-                    setattr(resource, name, _Recorded(self, dialect, real))
-                    self.put.append((resource, name))
+    def begin(self, client: Any) -> None:
+        """Stand in for a client's calls; another's stand-ins are kept for the end."""
+        own: dict[str, Any] = client.__dict__
+        self.clients[client] = {k: own[k] for k in (*_CALLS, *_COPIES) if k in own}
+        client.request = _Asking(self, client)
+        client._build_request = _building(client._build_request)
+        for name in _COPIES:
+            setattr(client, name, _copying(self, getattr(client, name)))
 
     def end(self) -> None:
-        """Put the client's calls back."""
-        for resource, name in self.put:
-            own: dict[str, Any] = resource.__dict__
-            own.pop(name, None)
-        self.put.clear()
+        """Put the calls back, of copies too."""
+        for client, before in list(self.clients.items()):
+            put_back(client, (*_CALLS, *_COPIES))
+            client.__dict__.update(before)
+        self.clients.clear()
 
-    def flight(self, dialect: str, params: Mapping[str, Any]) -> Flight:
-        """The record of a call that is about to be sent."""
-        before = request_of(params)
-        fork = self._fork(dialect, before)
+    def flight(
+        self, dialect: str, place: tuple[str, str], request: Json, headers: Mapping[str, str]
+    ) -> Flight:
+        """The record of a call that is about to be sent to a place: a URL, and whose it is."""
+        fork = self._fork(dialect, place, request)
         flight = Flight(self.attachment, fork.session, fork.name)
-        flight.rewrite = fork.rewrite(before)
+        flight.rewrite = replace(fork.rewrite(request), headers=headers)
         return flight
 
-    def _fork(self, dialect: str, before: Json) -> Fork:
-        model = str(before.get("model", ""))
-        session = next(
-            (f.session for k, f in self.forks.items() if k[:2] == (dialect, model)), None
-        )
-        if session is None:
-            url = str(getattr(self.client, "base_url", "") or "").rstrip("/")
-            url = "" if url in _VENDOR_URLS else url
-            rule = match_route(model, url, (), self.attachment.options.provider).rule
-            secrets = [getattr(self.client, name, None) for name in _SECRETS]
-            digest = CacheDomain.digest(*(s if isinstance(s, str) else None for s in secrets))
-            domain = CacheDomain(rule.provider, model, url, digest)
-            session = self.attachment.open(freeze(dialect, rule, domain), (), judge=False)
-        name = self._name("\n".join(session.parent.dialect.split(before).system))
-        return self.forks.setdefault((dialect, model, name), session.fork(name))
+    def _fork(self, dialect: str, place: tuple[str, str], request: Json) -> Fork:
+        model, (url, digest) = str(request.get("model", "")), place
+        rule = match_route(model, url, (), self.attachment.options.provider).rule
+        domain = CacheDomain(rule.provider, model, url, digest)
+        with self.lock:
+            session = self.sessions.get((dialect, domain))
+            if session is None:
+                session = self.attachment.open(freeze(dialect, rule, domain), (), judge=False)
+                self.sessions[dialect, domain] = session
+            name = self._name("\n".join(session.parent.dialect.split(request).system))
+            fork = self.forks.get((dialect, domain, name))
+            if fork is None:
+                fork = self.forks[dialect, domain, name] = session.fork(name)
+        return fork
 
     def _name(self, said: str) -> str:
         """The agent that speaks so, or so but for the time and the like; else a new one."""
-        with self.lock:
-            own = self.voices.pop(said, "")
-            near = (n for text, n in reversed(self.voices.items()) if same_voice(text, said))
-            name = own or next(near, "") or _name_of(said)
-            self.voices[said] = name
-            while len(self.voices) > _VOICES:
-                del self.voices[next(iter(self.voices))]
-            return name
+        own = self.voices.pop(said, "")
+        near = (n for text, n in reversed(self.voices.items()) if same_voice(text, said))
+        name = own or next(near, "") or _name_of(said)
+        self.voices[said] = name
+        while len(self.voices) > _VOICES:
+            del self.voices[next(iter(self.voices))]
+        return name
 
 
 def _name_of(said: str) -> str:
@@ -158,85 +159,57 @@ def _name_of(said: str) -> str:
     return f"agent {hashlib.blake2b(told, digest_size=3).hexdigest()}" if told else "agent"
 
 
-class _Recorded:
-    """Stands in for a method that sends a request: the same request is sent."""
+class _Asking:
+    """Stands in for a client's `request`: the same request is sent."""
 
-    def __init__(self, watch: _Watch, dialect: str, real: Callable[..., Any]) -> None:
-        self.watch, self.dialect, self.real = watch, dialect, real
+    def __init__(self, watch: _Watch, client: Any) -> None:
+        """Stand in for it in a watch."""
+        self.watch, self._real = watch, client.request
+        url = str(getattr(client, "base_url", "") or "").rstrip("/")
+        secrets = [getattr(client, name, None) for name in _SECRETS]
+        digest = CacheDomain.digest(*(s if isinstance(s, str) else None for s in secrets))
+        self._place = ("" if url in _VENDOR_URLS else url, digest)
 
-    def __call__(self, *args: Any, **params: Any) -> Any:
+    def __call__(self, cast_to: Any, options: Any, **how: Any) -> Any:
         """Send the request, and record what came of it when that is known."""
-        flight = self.watch.flight(self.dialect, params)
-        flight.held = flight.ungated()
-        tally = Tally()
-        recording = flight.sending(flight.held, tally)
-        recording.__enter__()
-        try:
-            answer = self.real(*args, **params)
-        except BaseException as error:
-            recording.__exit__(type(error), error, error.__traceback__)
-            raise
-        if isinstance(answer, Awaitable):
-            return _awaited(answer, recording, flight, tally)  # pyright: ignore[reportUnknownArgumentType]
-        return _answered(answer, recording, flight, tally)
+        going = self._going(options)
+        with going:
+            answer = self._real(cast_to, options, **how)
+        return then(answer, going.answered, going)
+
+    def _going(self, options: Any) -> Going:
+        path = str(options.url).partition("?")[0]
+        dialect = next((api for end, api in _APIS.items() if path.endswith(end)), "")
+        if not dialect or str(options.method).lower() != "post":
+            return Going(None)
+        asked = options.json_data
+        model = asked.get("model") if is_json(asked) else ""
+        return Going(
+            lambda request, headers: self.watch.flight(dialect, self._place, request, headers),
+            model if isinstance(model, str) else "",
+        )
 
 
-async def _awaited(answer: Awaitable[Any], recording: Any, flight: Flight, tally: Tally) -> Any:
-    try:
-        made = await answer
-    except BaseException as error:
-        recording.__exit__(type(error), error, error.__traceback__)
-        raise
-    return _answered(made, recording, flight, tally)
+def _building(real: Callable[..., Any]) -> Callable[..., Any]:
+    """Stands in for a client's `_build_request`: the same request is built."""
+
+    def build(*args: Any, **kwargs: Any) -> Any:
+        request = real(*args, **kwargs)
+        going = going_now()
+        if going is not None:
+            going.built(request)
+        return request
+
+    return build
 
 
-def _answered(answer: Any, recording: Any, flight: Flight, tally: Tally) -> Any:
-    """An answer, recorded; a stream records itself as it is read, in place."""
-    source = getattr(answer, "_iterator", None)
-    if hasattr(answer, "__aiter__") and source is not None:
-        answer._iterator = _aread(source, recording, flight, tally)
-        return answer
-    if hasattr(answer, "__next__") and source is not None:
-        answer._iterator = _read(source, recording, flight, tally)
-        return answer
-    tally.notice(answer)
-    recording.__exit__(None, None, None)
-    return answer
+def _copying(watch: _Watch, real: Callable[..., Any]) -> Callable[..., Any]:
+    """Stands in for a client's `copy`: the same copy, which is observed too."""
 
+    def copy(*args: Any, **kwargs: Any) -> Any:
+        client = real(*args, **kwargs)
+        if _watch_of(client) is None:
+            watch.begin(client)
+        return client
 
-def _read(source: Iterator[Any], recording: Any, flight: Flight, tally: Tally) -> Iterator[Any]:
-    with _Going(recording):
-        for piece in source:
-            flight.event()
-            tally.notice(_of(piece))
-            yield piece
-
-
-async def _aread(
-    source: AsyncIterator[Any], recording: Any, flight: Flight, tally: Tally
-) -> AsyncIterator[Any]:
-    with _Going(recording):
-        async for piece in source:
-            flight.event()
-            tally.notice(_of(piece))
-            yield piece
-
-
-def _of(piece: Any) -> Any:
-    """A piece of a stream; the last event of Responses holds the whole response."""
-    return getattr(piece, "response", None) or piece
-
-
-class _Going:
-    """A record that was begun before."""
-
-    def __init__(self, recording: Any) -> None:
-        """Go on with it."""
-        self.recording = recording
-
-    def __enter__(self) -> None:
-        """It was entered already."""
-
-    def __exit__(self, *error: object) -> None:
-        """End it."""
-        self.recording.__exit__(*error)
+    return copy

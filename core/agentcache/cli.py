@@ -50,7 +50,8 @@ def _told(words: list[str]) -> int:
         print(f"agentcache: {error}", file=sys.stderr)
         return 2
     finally:
-        print(end="", flush=True)  # here, where it can still be said that it fails
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] - where it is closed
+            sys.stdout.flush()  # here, where it can still be said that it fails
 
 
 def _is_shut() -> bool:

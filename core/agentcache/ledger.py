@@ -13,7 +13,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from agentcache.blocks import dumps
 from agentcache.breaks import CacheBreak
+from agentcache.dialects.objects import as_json
 from agentcache.errors import OptionError
 from agentcache.gate import Role
 from agentcache.prints import Print
@@ -80,6 +82,15 @@ def _appended(path: Path, *, content: bool) -> TextIO:
     """Half a surrogate pair stands in the file as JSON's own escape."""
     opener = for_owner if content else made_for_owner
     return open(path, "a", encoding="utf-8", errors="backslashreplace", opener=opener)
+
+
+def _plain(value: object) -> Any:
+    """What is no JSON: an SDK's model as it is sent, anything else by the name of its type."""
+    try:
+        made = as_json(value)
+    except Exception:  # noqa: BLE001 - a model that cannot be dumped loses no line either
+        made = value
+    return json.loads(dumps(value)) if made is value else made
 
 
 def for_owner(path: str, flags: int) -> int:
@@ -185,7 +196,7 @@ class Ledger:
                     line = {"at": time.time(), "source": self.source}
                     line |= numbered.line(content=self.content)
                     with _appended(self.path, content=self.content) as file:
-                        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                        file.write(json.dumps(line, ensure_ascii=False, default=_plain) + "\n")
         except Exception:  # noqa: BLE001 - recording never breaks the host
             _log.exception("agentcache could not record a call of %r", call.agent)
 

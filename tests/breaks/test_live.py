@@ -508,3 +508,20 @@ def test_an_edit_is_told_against_its_own_conversation_where_two_say_the_same_in_
     assert desk.kin_number == 2
     assert found is not None
     assert (found.kind, found.path) == ("message_edited", "messages[1].content")
+
+
+def test_two_runs_of_one_prompt_at_once_go_on_under_their_own_ids():
+    def asked(*ids: str) -> Json:
+        head, user, *_ = said(1)["messages"]
+        made: list[Json] = []
+        for name in ids:
+            call = {"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+            made += [{"role": "assistant", "content": None, "tool_calls": [call]}]
+            made += [{"role": "tool", "tool_call_id": name, "content": "found"}]
+        return {"model": "gpt-4.1-mini", "messages": [head, user, *made]}
+
+    twins, alone = Desk(), Desk()
+    bodies = [asked(), asked(), asked("a"), asked("b"), asked("a", "c"), asked("b", "d")]
+    assert kinds(*map(twins.ask, bodies)) == [None] * len(bodies)
+    bodies = [asked(), asked("a"), asked("b", "c")]
+    assert kinds(*map(alone.ask, bodies)) == [None, None, "tool_call_id"]

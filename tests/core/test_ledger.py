@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import threading
 from dataclasses import asdict, replace
 
@@ -64,6 +65,40 @@ def test_only_its_owner_may_read_the_file(tmp_path) -> None:
     Ledger(tmp_path / "calls.jsonl").record(call())
 
     assert (tmp_path / "calls.jsonl").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
+@pytest.mark.parametrize(("content", "mode"), [(True, 0o600), (False, 0o644)])
+def test_a_file_that_others_may_read_stays_so_only_without_content(tmp_path, content, mode) -> None:
+    path = tmp_path / "calls.jsonl"
+    path.touch()
+    path.chmod(0o644)
+
+    Ledger(path, content=content).record(call())
+
+    assert path.stat().st_mode & 0o777 == mode
+    assert len(path.read_text().splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
+def test_a_file_whose_mode_cannot_be_changed_loses_no_call(tmp_path, mocker) -> None:
+    path = tmp_path / "calls.jsonl"
+    path.touch()
+    path.chmod(0o644)
+    mocker.patch("agentcache.ledger.os.fchmod", side_effect=PermissionError)
+
+    Ledger(path, content=True).record(call())
+
+    assert len(path.read_text().splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no devices of this kind")
+def test_what_is_no_plain_file_keeps_its_mode(mocker) -> None:
+    changed = mocker.patch("agentcache.ledger.os.fchmod")
+
+    Ledger(os.devnull, content=True).record(call())
+
+    assert not changed.called
 
 
 def test_requests_and_excerpts_are_kept_only_on_request(tmp_path) -> None:

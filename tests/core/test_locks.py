@@ -278,6 +278,9 @@ def test_a_lock_file_is_toml(tmp_path):
         (lambda text: text.replace("[[shared]]", "<<<<<<< ours\n[[shared]]"), 4, "<<<<<<< ours"),
         (lambda text: text.replace('", tokens', '", token'), 11, "section"),
         (lambda text: text.replace("model =", "modell ="), 5, "a table without 'model'"),
+        (lambda text: text.replace('"gpt', '"\\xgpt'), 7, "model = "),
+        (lambda text: text.replace('"crew"', "5"), 5, "program = 5"),
+        (lambda text: text.replace("tokens = ", "tokens = true #"), 9, "tokens = true"),
     ],
 )
 def test_what_is_no_lock_file_is_named_with_its_line(tmp_path, change, number, found):
@@ -287,6 +290,26 @@ def test_what_is_no_lock_file_is_named_with_its_line(tmp_path, change, number, f
 
     with pytest.raises(OptionError, match=f"line {number}, is not of a lock file: .*{found}"):
         LockFile.read(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"\xff\xfe\x00\x01", "{} is no lock file, for it is not text in UTF-8."),
+        (b"\x89PNG\r\n\x1a\n", "{} is no lock file, for it is not text in UTF-8."),
+        (b"\x00\x01", "{}, line 1, is not of a lock file: '\\x00\\x01'. Take it out, "),
+        (None, "{} cannot be read: Is a directory."),
+    ],
+)
+def test_a_check_of_what_is_no_lock_file_is_an_error_not_a_change(tmp_path, capsys, content, says):
+    path = tmp_path / "agentcache.lock"
+    path.mkdir() if content is None else path.write_bytes(content)
+
+    assert main(["lock", "--check", "--file", str(path)]) == 2
+
+    said = capsys.readouterr().err
+    assert said.startswith(f"agentcache: {says.format(path)}")
+    assert said.count("\n") == 1
 
 
 OFFICE = """
@@ -408,6 +431,25 @@ def test_two_programs_stand_in_one_file_by_name(office, capsys):
     assert main(["lock", "a=office:later"]) == 2
     assert capsys.readouterr().err == (
         "agentcache: 'a' is locked from 'office:make'. Name the other one: NAME=office:later.\n"
+    )
+
+
+def test_nothing_is_locked_or_said_where_one_of_several_cannot_be(office, capsys):
+    assert main(["lock", "a=office:team", "b=office:crew", "--file", "two.lock"]) == 2
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("agentcache: 'office:crew' leads nowhere")
+    assert not Path("two.lock").exists()
+
+
+def test_a_lock_file_that_cannot_be_written_is_an_error_and_nothing_is_said(office, capsys):
+    assert main(["lock", "office:team", "--file", "nowhere/a.lock"]) == 2
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        f"agentcache: {Path('nowhere/a.lock')} cannot be written: No such file or directory.\n"
     )
 
 

@@ -3,17 +3,19 @@
 import base64
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agentcache.ledger import Ledger
-from agentcache.page import page_of
+from agentcache.page import page_of, write_page
 from agentcache.usage import Usage
 
 from .calls import broken, call, ledger_of, many
@@ -146,6 +148,20 @@ def test_excerpts_of_prompts_stay_out_unless_the_ledger_keeps_content() -> None:
     assert "SECRET" not in page_of(ledger_of(calls))
     assert "No prompt and no answer is in this page." in page_of(ledger_of(calls))
     assert "SECRET" in page_of(ledger_of(calls, content=True))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
+@pytest.mark.parametrize(("content", "mode"), [(True, 0o600), (False, 0o644)])
+def test_a_page_that_others_may_read_stays_so_only_without_content(
+    tmp_path: Path, content: bool, mode: int
+) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("")
+    page.chmod(0o644)
+
+    write_page(page, ledger_of([call("a", *TRUNK)], content=content))
+
+    assert page.stat().st_mode & 0o777 == mode
 
 
 def test_a_page_says_where_its_figures_come_from() -> None:

@@ -39,7 +39,7 @@ def written(folder: Path, content: str | bytes, name: str = "file") -> Path:
         ('{"interactions": []}', "read as a VCR cassette (JSON or YAML), holds no call"),
         ('{"run_type": "chain", "id": "1"}', "Found: 1 other entries"),
         ('{"resourceSpans": []}', "holds no call to a chat model"),
-        ('{"rule_id": "x", "sent": [], "usage": {}}', "1 could not be read"),
+        ('{"rule_id": "x", "sent": [], "usage": {}}', "1 could not be read. The first: line 1: "),
     ],
 )
 def test_a_file_that_is_no_recording_is_an_error_that_says_what_it_is(
@@ -99,7 +99,8 @@ def test_lines_that_cannot_be_read_are_counted(tmp_path) -> None:
     recording = recordings.read(written(tmp_path, "\n".join(mixed)))
 
     assert (len(recording), recording.unread) == (4, 3)
-    assert recording.remarks() == ("3 line(s) or entries could not be read.",)
+    cause = "line 1: it is no JSON object"
+    assert recording.remarks() == (f"3 line(s) or entries could not be read. The first: {cause}.",)
 
 
 def test_a_cut_off_console_export_is_read_up_to_the_cut(tmp_path) -> None:

@@ -1,6 +1,7 @@
 """`agentcache breaks`, `diff` and `report`: what they print, and their exit status."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -185,3 +186,69 @@ def test_a_pipe_gets_plain_text() -> None:
     assert done.returncode == 1
     assert "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) > 120
+
+
+FULL = Path("/dev/full")
+COMMANDS = [
+    ["breaks", RUN],
+    ["breaks", RUN, "--json"],
+    ["report", RUN],
+    ["report", RUN, "--json"],
+    ["rules"],
+    ["rules", "gpt-4.1-mini"],
+    ["--help"],
+]
+
+
+def written_to(out: int, *words: str) -> tuple[int, str]:
+    """The exit status of a command, and what stands in its standard error."""
+    command = [sys.executable, "-m", "agentcache.cli", *words]
+    known = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        command, env=known, stdout=out, stderr=subprocess.PIPE, text=True, check=False
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGPIPE")
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_reader_that_has_seen_enough_ends_a_command_silently(words) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert written_to(writer, *words) == (141, "")
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no full device")
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_an_output_that_is_full_is_an_error_in_one_line(words) -> None:
+    with FULL.open("w") as full:
+        status, said = written_to(full.fileno(), *words)
+
+    assert status == 2
+    assert said == ("agentcache: standard output cannot be written: No space left on device.\n")
+
+
+def test_an_error_of_the_system_elsewhere_stays_a_traceback(mocker, capsys) -> None:
+    mocker.patch("agentcache.breaks_command.report.read", side_effect=ConnectionError("refused"))
+
+    with pytest.raises(ConnectionError, match="refused"):
+        ended("report", RUN)
+
+
+def test_a_command_without_a_standard_output_ends_as_it_would(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+
+    assert ended("breaks", RUN) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
+def test_a_page_with_content_is_closed_to_others_where_it_was_open(tmp_path) -> None:
+    page = tmp_path / "out.html"
+    page.write_text("")
+    page.chmod(0o644)
+
+    assert ended("report", RUN, "--html", str(page)) == 0
+    assert page.stat().st_mode & 0o777 == 0o600

@@ -123,6 +123,51 @@ def test_conversations_of_one_agent_are_not_compared_with_each_other(tmp_path) -
     assert kinds(tape(tmp_path, *first, *later)) == []
 
 
+def responses(*said: str) -> dict[str, Any]:
+    """What `chat` asks, through the other API: tools lie flat, their names in another order."""
+    roles = ("user", "assistant")
+    items = [{"role": roles[n % 2], "content": text} for n, text in enumerate(said)]
+    tools = [{"type": "function", "name": n, "parameters": SCHEMA} for n in ("count", "search")]
+    return {"model": "gpt-4.1-mini", "instructions": RULES, "input": items, "tools": tools}
+
+
+SCHEMA = {"type": "object", "properties": {"q": {"type": "string"}}}
+NESTED = [
+    {"type": "function", "function": {"name": n, "parameters": SCHEMA}} for n in ("search", "count")
+]
+
+
+def test_requests_of_two_apis_are_not_compared_with_each_other(tmp_path) -> None:
+    turns = [["a"], ["a", "b", "c"], ["a", "b", "c", "d", "e"]]
+    used = {"input_tokens": 3000, "input_tokens_details": {"cached_tokens": 2944}}
+    asked: list[tuple[dict[str, Any], dict[str, Any] | None]] = []
+    for said in turns:
+        asked += [(chat(*said, tools=NESTED), usage(3000, 2944)), (responses(*said), used)]
+
+    ledger = tape(tmp_path, *asked).ledger()
+
+    assert len({call.agent for call in ledger.calls}) == 1
+    assert ledger.breaks == ()
+    assert [call.kin for call in ledger.calls] == [None, None, 0, 1, 2, 3]
+
+
+def test_what_breaks_within_one_of_two_apis_is_told(tmp_path) -> None:
+    used = {"input_tokens": 3000, "input_tokens_details": {"cached_tokens": 0}}
+    late = responses("a", "b", "c")
+    late["tools"] = late["tools"][::-1]
+    asked = [
+        (chat("a", tools=NESTED), usage(3000, 2944)),
+        (responses("a"), used),
+        (chat("a", "b", "c", tools=NESTED), usage(3000, 2944)),
+        (late, used),
+    ]
+
+    ledger = tape(tmp_path, *asked).ledger()
+
+    assert [(call.index, call.kin) for call in ledger.calls if call.broke] == [(3, 1)]
+    assert [found.kind for found in ledger.breaks] == ["order"]
+
+
 def test_requests_that_go_on_from_a_server_are_not_compared(tmp_path) -> None:
     plain = {"model": "gpt-6-luna", "instructions": RULES}
     chained = {**plain, "instructions": "Other.", "previous_response_id": "resp_1"}
@@ -146,13 +191,13 @@ def test_the_rules_come_from_model_and_host_unless_a_provider_is_named(tmp_path)
 
 
 def test_a_header_is_compared_as_part_of_its_request(tmp_path) -> None:
-    recording = tape(tmp_path, *[(chat("a"), usage(3000, 2944))] * 2)
+    recording = tape(tmp_path, (chat("a"), usage(3000, 2944)), (chat("a"), usage(3000, 0)))
     rows = json.loads((tmp_path / "tape.json").read_text())
     for n, row in enumerate(rows["interactions"]):
         row["request"]["headers"] = {"X-Session-Affinity": [f"run-{n}"]}
     (tmp_path / "tape.json").write_text(json.dumps(rows))
 
-    assert kinds(recording) == []
+    assert kinds(recording) == ["evicted"]
     assert kinds(recordings.read(tmp_path / "tape.json")) == ["affinity"]
 
 

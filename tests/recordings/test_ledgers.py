@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -120,28 +121,54 @@ def test_runs_in_one_file_stand_one_behind_the_other(tmp_path, made) -> None:
     assert calls[3].started_s - calls[0].started_s == pytest.approx(5_000, abs=5)
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        {"usage": "much"},
-        {"rule_id": "of-a-later-version"},
-        {"sent": [{"chain": 1}]},
-        {"started_s": "noon"},
-        {"broke": {"kind": "unheard_of"}},
-        {"ended_s": float("inf")},
-    ],
-)
-def test_a_broken_line_is_counted_and_left_out(tmp_path, made, broken) -> None:
+LATER = "is not known to this version of agentcache: update it."
+BROKEN = [
+    ({"usage": "much"}, "'usage' cannot be used: input should be a dictionary or *"),
+    (
+        {"usage": {"input_tokens": "SECRET"}},
+        "'usage.input_tokens' cannot be used: input should be*",
+    ),
+    ({"usage": {"input_tokens": -1}}, "'usage' holds a count that no call has."),
+    ({"rule_id": "of-a-later-version"}, f"rule 'of-a-later-version' {LATER}"),
+    ({"sent": [{"chain": 1}]}, "'sent.0.section' cannot be used: field required."),
+    ({"started_s": "noon"}, "'started_s' cannot be used: input should be a valid number*"),
+    ({"broke": {"kind": "unheard_of"}}, "'broke.*"),
+    ({"place": "SECRET"}, f"'place' holds a word that {LATER}"),
+    ({"ended_s": float("inf")}, "a time is none."),
+]
+
+
+@pytest.mark.parametrize(("broken", "cause"), BROKEN)
+def test_a_broken_line_is_counted_and_left_out(tmp_path, made, broken, cause) -> None:
     path = tmp_path / "run.jsonl"
     ledger_at(path, made)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    lines[0] |= broken
-    path.write_text("\n".join(map(json.dumps, lines)) + '\n{"rule_id": "cut')
+    lines[1] |= broken
+    path.write_text("\n\n".join(map(json.dumps, lines)) + '\n{"rule_id": "cut')
 
     recording = recordings.read(path)
 
     assert (len(recording), recording.unread) == (2, 2)
-    assert "2 line(s) or entries could not be read." in agentcache.report(path).notes
+    told = "2 line(s) or entries could not be read. The first: line 3: "
+    (note,) = agentcache.report(path).notes
+    assert note.startswith(told)
+    assert fnmatchcase(note.removeprefix(told), cause)
+    assert "SECRET" not in note
+
+
+@pytest.mark.parametrize(("broken", "cause"), BROKEN)
+def test_a_ledger_of_which_no_line_can_be_read_says_why(tmp_path, made, broken, cause) -> None:
+    path = tmp_path / "run.jsonl"
+    ledger_at(path, made)
+    lines = [json.loads(line) | broken for line in path.read_text().splitlines()]
+    path.write_text("\n".join(map(json.dumps, lines)))
+
+    with pytest.raises(OptionError) as error:
+        recordings.read(path)
+
+    assert "holds no call to a chat model that can be read. Found: an object" in str(error.value)
+    said = str(error.value).partition("; 3 could not be read. The first: line 1: ")[2]
+    assert fnmatchcase(said, cause)
 
 
 def test_lines_of_an_earlier_version_are_read(tmp_path, made) -> None:

@@ -25,6 +25,9 @@ _OTHER_WORDS: Final = (
     *("text_edit", "message_edited", "message_inserted", "message_dropped", "compaction"),
     "window_slid",
 )
+_SEVERAL: Final = 2
+_PHRASE: Final = 160
+"""Characters: one message that is shorter may come again by chance."""
 _LAST: Final = 1
 """Blocks at the end of a request that were for that call alone, such as a summary's prompt."""
 
@@ -57,31 +60,24 @@ class Lookout:
 
     def _look(self, seen: Seen) -> tuple[CacheBreak | None, Seen | None]:
         now = self._own(seen)
-        keys = now.keys
         with self._lock:
             rate = self._rate(now)
             own = [s for s in self._shelf.of(seen.agent) if s.wire is now.wire]
             mine = [s for s in own if s.forked == seen.forked] or _swapped(own, now)
             others = [] if mine else self._others(now.wire, now.rule)
             self._shelf.put(now)
-        kin = _nearest(mine or others, keys)
-        if kin is None:
-            return None, None
-        found = _compare(kin, now)
-        if found is not None and _begins_anew(kin, now, found):
-            base = _base(mine or others, keys)
-            kin, found = base or kin, None if base is None else _compare(base, now)
-        if found is not None and not mine and (not now.forked or found.source == "bytes"):
-            found = None  # two agents, who share what they share
-        if found is not None and (_is_healthy(kin, now, found) or self._was_told(now, found)):
-            found = None
-        if found is not None and kin.forked != now.forked:
+        kin, found = _found(mine or others, now)
+        if found is None or kin is None:
+            return None, kin
+        if not mine and (not now.forked or found.source == "bytes"):
+            return None, kin  # two agents, who share what they share
+        if _is_healthy(kin, now, found) or self._was_told(now, found):
+            return None, kin
+        if kin.forked != now.forked:
             found = _as_said(found, kin, now)
-        if found is not None and found.kind == "evicted" and rate:
+        if found.kind == "evicted" and rate:
             found = found.model_copy(update={"kind": "rate_overflow", "note": rate})
-        if found is None or mine:
-            return found, kin
-        return found.model_copy(update={"relation": "sibling"}), kin
+        return found if mine else found.model_copy(update={"relation": "sibling"}), kin
 
     def nearest(
         self, agent: str, wire: Dialect, rule: Rule, request: Mapping[str, Any]
@@ -139,6 +135,18 @@ class Lookout:
         if len(recent) <= limit:
             return ""
         return f"{len(recent)} calls in a minute; {now.rule.name} keeps about {limit} together."
+
+
+def _found(seen: Sequence[Seen], now: Seen) -> tuple[Seen | None, CacheBreak | None]:
+    """The call that one is compared with, and what broke, be it healthy."""
+    kin = _nearest(seen, now.keys)
+    found = None if kin is None else _compare(kin, now)
+    if kin is None or found is None:
+        return kin, None
+    base = _base(seen, now.keys)
+    if _begins_anew(kin, now, found) or _is_twin(found, seen, base):
+        return base or kin, None if base is None else _compare(base, now)
+    return kin, found
 
 
 def _nearest(seen: Sequence[Seen], keys: tuple[bytes, ...]) -> Seen | None:
@@ -237,6 +245,13 @@ def _base(seen: Sequence[Seen], keys: tuple[bytes, ...]) -> Seen | None:
     return max(whole, key=lambda s: (len(s.keys), s.ended_s), default=None)
 
 
+def _is_twin(found: CacheBreak, seen: Sequence[Seen], base: Seen | None) -> bool:
+    """Whether a conversation that began several times alike goes on under ids of its own."""
+    if found.kind != "tool_call_id" or base is None:
+        return False
+    return sum(s.keys == base.keys for s in seen) > 1
+
+
 def _begins_anew(kin: Seen, now: Seen, found: CacheBreak) -> bool:
     """Whether two calls belong to two conversations, and neither changed what the other said.
 
@@ -250,4 +265,5 @@ def _begins_anew(kin: Seen, now: Seen, found: CacheBreak) -> bool:
     same = common(kin.keys, now.keys)
     said = [b for b in now.wire.hashed(now.request) if b.section != "params"][same:-1]
     kept = [b for b in said if b.section == "messages" and b.identity in kin.keys[same:]]
-    return all(own_text([block]) for block in kept)
+    own = [b for b in kept if not own_text([b])]
+    return len(own) < _SEVERAL and sum(len(b.json) for b in own) < _PHRASE

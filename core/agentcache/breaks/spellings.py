@@ -24,11 +24,8 @@ def spelled_out(wire: Dialect, request: Mapping[str, Any]) -> Json:
 
 
 def _chat(message: Json) -> Json:
-    """A text for a list of one part that is a text and nothing else."""
     content: Any = message.get("content")
-    part: Any = content[0] if is_list(content) and len(content) == 1 else None
-    only = is_json(part) and part.keys() == {"type", "text"} and part["type"] == "text"
-    return {**message, "content": part["text"]} if only else message
+    return {**message, "content": _parts(content)} if isinstance(content, str) else message
 
 
 def _messages(message: Json) -> Json:

@@ -74,7 +74,7 @@ class LockFile:
     def read(cls, path: Path) -> "LockFile":
         """Read a lock file; one that does not exist holds nothing.
 
-        Raises OptionError for what cannot be read, or, with the number of the line, is no lock file.
+        Raises OptionError for what cannot be read or, with the number of the line, is no lock file.
         """
         try:
             text = path.read_text(encoding="utf-8")

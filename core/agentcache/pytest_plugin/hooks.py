@@ -63,7 +63,10 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def prefix_cache(request: pytest.FixtureRequest) -> Generator["PrefixCache"]:
     """Fail the test if the prefix of the agents it watches broke, or is shared too little."""
-    from agentcache.pytest_plugin.watching import PrefixCache  # noqa: PLC0415 - only if asked for
+    from agentcache.pytest_plugin.watching import (  # noqa: PLC0415 - only if asked for
+        PrefixCache,
+        configured,
+    )
 
     node = request.node
     if _verdict in node.stash:  # of an earlier try, where a test is run again
@@ -73,7 +76,7 @@ def prefix_cache(request: pytest.FixtureRequest) -> Generator["PrefixCache"]:
     wrong = ""
     try:
         for mark in reversed(list(node.iter_markers(_OPTIONS))):
-            made.marked(*mark.args, **mark.kwargs)
+            configured(made, mark)
     except (TypeError, ValueError) as error:
         wrong = str(error)
     if wrong:

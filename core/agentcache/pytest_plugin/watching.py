@@ -8,6 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
+import pytest
+
 import agentcache
 from agentcache.breaks import CacheBreak
 from agentcache.breaks.values import Kind
@@ -24,7 +26,7 @@ from agentcache.usage import Usage
 if TYPE_CHECKING:
     from agentcache.loopback import Logged, Loopback
 
-__all__ = ["PrefixCache"]
+__all__ = ["PrefixCache", "configured"]
 
 T = TypeVar("T")
 _KINDS: Final = get_args(Kind)
@@ -98,22 +100,6 @@ class PrefixCache:
         if provider is not None:
             rule_for("", provider=provider)  # raises for one that is unknown
             self._provider = provider
-
-    def marked(self, *args: object, **options: Any) -> None:
-        """`configure`, as a mark asks for it: nothing has looked at the names in it yet.
-
-        Raises OptionError for an option that does not exist, too.
-        """
-        known = list(signature(self.configure).parameters)
-        every = f"Options: {', '.join(known)}."
-        if args:
-            raise OptionError(f"{args[0]!r} is given without the name of its option. {every}")
-        for name in options:
-            if name not in known:
-                near = get_close_matches(name, known, 1)
-                meant = f"Did you mean {near[0]}? " if near else ""
-                raise OptionError(f"there is no option {name}. {meant}{every}")
-        self.configure(**options)
 
     def wrap(self, x: T, **options: Any) -> T:
         """`agentcache.wrap`, watched; restored at the end of the test.
@@ -245,6 +231,23 @@ class PrefixCache:
             told = lock.differences(program)
             if told:
                 yield _told(lock, program, told)
+
+
+def configured(watch: PrefixCache, mark: pytest.Mark) -> None:
+    """Set options as a mark asks for them, which nothing has looked at yet.
+
+    Raises OptionError for one that does not exist or cannot be had.
+    """
+    known = list(signature(watch.configure).parameters)
+    every = f"Options: {', '.join(known)}."
+    if mark.args:
+        raise OptionError(f"{mark.args[0]!r} is given without the name of its option. {every}")
+    for name in mark.kwargs:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            meant = f"Did you mean {near[0]}? " if near else ""
+            raise OptionError(f"there is no option {name}. {meant}{every}")
+    watch.configure(**mark.kwargs)
 
 
 def _told(lock: LockFile, program: Program, differences: Iterable[str]) -> str:

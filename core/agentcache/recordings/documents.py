@@ -51,25 +51,27 @@ class Documents:
 
     def _objects(self, file: IO[str]) -> Iterator[Json]:
         lines = ((n, line) for n, line in enumerate(file, 1) if line.strip())
-        number, first = next(lines, (0, ""))
+        at, first = next(lines, (0, ""))
         if not first:
             raise OptionError(f"{str(self.path)!r} is empty.")
         if not first.lstrip().startswith(("{", "[")):
-            yield from self._behind(first + file.read())
+            yield from self._behind(first + file.read(), at)
         elif parsed(first) is None:
             yield from self._texts(first + file.read())
         else:
-            for number, line in chain([(number, first)], lines):
-                self.haul.line = number
+            for n, line in chain([(at, first)], lines):
+                self.haul.line = n
                 yield from self._given(parsed(line))
             self.haul.line = 0
 
-    def _behind(self, text: str) -> Iterator[Json]:
+    def _behind(self, text: str, at: int) -> Iterator[Json]:
         """A YAML cassette, or the objects behind lines that are none, such as a program's own."""
         if "interactions:" in text:
             yield from self._given(_yaml(text, self.path))
         elif "\n{" in text:
-            self.haul.miss("it is not JSON")
+            self.haul.line = at
+            self.haul.miss("it is no JSON object")
+            self.haul.line = 0
             yield from self._texts(text[_next_object(text, 0) :])
         else:
             raise OptionError(

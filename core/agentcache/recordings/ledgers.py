@@ -8,7 +8,6 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from agentcache.dialects.base import Json
-from agentcache.errors import OptionError
 from agentcache.ledger import Call
 from agentcache.prints import Weaver
 from agentcache.recordings.hauls import Haul
@@ -28,34 +27,28 @@ def from_ledger(documents: Iterable[Json], haul: Haul) -> None:
     """Read the lines of a ledger; the runs in one file are set one behind the other."""
     runs, weave = _Runs(), Weaver()
     for line in documents:
-        try:
-            call = _call(line)
-        except OptionError as error:
-            haul.miss(str(error))
+        call = _call(line)
+        if isinstance(call, str):
+            haul.miss(call)
         else:
             woven = replace(call, sent=weave(call.sent), original=weave(call.original))
             haul.calls.append(_recorded(line, woven, runs))
 
 
-def _call(line: Json) -> Call:
-    """The call that a line holds.
-
-    Raises OptionError, with the cause, for one that is broken or follows a row of later rules.
-    """
+def _call(line: Json) -> Call | str:
+    """The call that a line holds, or why it cannot be used: broken, or of a row of later rules."""
     try:
         call = _LINE.validate_python(line)
     except ValidationError as error:
-        raise OptionError(_cause(error)) from None
+        return _cause(error)
     if all(call.rule_id != rule.id for rule in all_rules()):
-        raise OptionError(f"rule {call.rule_id!r:.60} {_LATER}")
+        return f"rule {call.rule_id!r:.60} {_LATER}"
     if not is_usage(call.usage):
-        raise OptionError(NO_COUNT)
+        return NO_COUNT
     if not all(0 <= block.weight < MOST for block in (*call.sent, *call.original)):
-        raise OptionError("a block has a weight that none has")
+        return "a block has a weight that none has"
     times = (call.started_s, call.first_event_s or 0.0, call.ended_s, call.waited_s)
-    if not all(map(isfinite, times)):
-        raise OptionError("a time is none")
-    return call
+    return call if all(map(isfinite, times)) else "a time is none"
 
 
 def _cause(error: ValidationError) -> str:

@@ -30,13 +30,18 @@ class Tally:
 
     def notice(self, answer: Any) -> None:
         """Read an answer, or a piece of one; each of Anthropic's says what was used so far."""
-        for held in (answer, getattr(answer, "message", None)):
-            used = _plain(getattr(held, "usage", None))
+        for held in (answer, _field(answer, "message")):
+            used = _plain(_field(held, "usage"))
             self._said |= {k: v for k, v in used.items() if v is not None}
             self.verdict = verdict_in(held) or self.verdict
-            found = (getattr(held, "id", None), getattr(held, "system_fingerprint", None))
+            found = (_field(held, "id"), _field(held, "system_fingerprint"))
             new = tuple(str(sign) for sign in found if sign and str(sign) not in self.signs)
             self.signs += new
+
+
+def _field(held: Any, name: str) -> Any:
+    """What an answer says under a name, be it an SDK's object or JSON."""
+    return held.get(name) if is_json(held) else getattr(held, name, None)
 
 
 def _plain(usage: Any) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Any, Final
 from agentcache.allow import refusal_text
 from agentcache.attach import Attachment, Flight
 from agentcache.dialects import Dialect, Json
-from agentcache.dialects.base import is_json, is_list
+from agentcache.dialects.base import is_json
+from agentcache.dialects.objects import as_json, is_omitted
 from agentcache.errors import ForeignToolError
 from agentcache.forks import Fork
 from agentcache.layout import taking_turns
@@ -24,7 +25,6 @@ __all__ = ["Company", "Leg", "Stand", "Turn", "during", "request_of", "turn_now"
 
 _CORRECTIONS: Final = 2
 _NOT_BODY: Final = ("extra_headers", "extra_query", "extra_body", "timeout")
-_SDKS: Final = ("openai.", "anthropic.")
 
 Hears = Callable[[Dialect, Json], "Transcript | str"]
 """Reads a request as the chat it stands in; says why not, where it is none."""
@@ -193,24 +193,8 @@ def during(turn: Turn | None) -> Generator[None]:
 
 def request_of(params: Mapping[str, Any]) -> Json:
     """The request that an SDK makes of its arguments, as JSON."""
-    return {k: _json(v) for k, v in params.items() if k not in _NOT_BODY and not _is_omitted(v)}
-
-
-def _is_omitted(value: Any) -> bool:
-    """Whether this is an SDK's way of saying nothing."""
-    return not value and type(value).__module__.startswith(_SDKS)
-
-
-def _json(value: Any) -> Any:
-    """A value as the SDK sends it: its own objects as JSON. What is JSON already stays itself."""
-    if is_json(value):
-        made = {k: _json(v) for k, v in value.items()}
-        return value if all(made[k] is v for k, v in value.items()) else made
-    if is_list(value):
-        items = [_json(v) for v in value]
-        return value if all(a is b for a, b in zip(items, value, strict=True)) else items
-    dump = None if isinstance(value, type) else getattr(value, "model_dump", None)
-    return dump(mode="json", exclude_unset=True) if callable(dump) else value
+    said = ((k, v) for k, v in params.items() if k not in _NOT_BODY and not is_omitted(v))
+    return {k: as_json(v) for k, v in said}
 
 
 def _side_call(before: Json) -> str:

@@ -1,0 +1,178 @@
+"""One call of an SDK's client: recorded from the request as it is built to the answer as read."""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Any, Final
+
+from agentcache.attach import Flight
+from agentcache.dialects import Json
+from agentcache.dialects.base import is_json
+from agentcache.recordings.secrets import kept_headers
+from agentcache.sdk.answers import Tally
+
+__all__ = ["Going", "going_now", "put_back", "then"]
+
+Opens = Callable[[Json, Mapping[str, str]], Flight]
+"""Opens the record of a call, by its body and those of its headers that bear on a cache."""
+
+_log = logging.getLogger("agentcache")
+_BETA: Final = "anthropic-beta"
+_now: ContextVar["Going | None"] = ContextVar("agentcache_sdk_call", default=None)
+
+
+def going_now() -> "Going | None":
+    """The call under way here, if its client is observed."""
+    return _now.get()
+
+
+class Going:
+    """A call under way while it is entered. What is built in the meantime is its request."""
+
+    def __init__(self, opens: Opens | None, model: str = "") -> None:
+        """Record it if it `opens` a record. `model` stands in no body that names it in its URL."""
+        self._opens, self._model = opens, model
+        self._tokens: list[Token[Going | None]] = []
+        self._flight: Flight | None = None
+        self._tally = Tally()
+        self.record = ExitStack()
+
+    def __enter__(self) -> None:
+        """Take what is built from now on for its request."""
+        self._tokens.append(_now.set(self))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Record what went wrong, if something did."""
+        _now.reset(self._tokens.pop())
+        if error is not None:
+            self.record.__exit__(kind, error, traceback)
+
+    def built(self, request: Any) -> None:
+        """Begin the record: this is what goes on the wire. A retry sends the same once more."""
+        if self._opens is None or self._flight is not None:
+            return
+        try:
+            body: Any = json.loads(request.content)
+            if not is_json(body):
+                return
+            headers = kept_headers(request.headers.items())
+            betas = headers.pop(_BETA, "")
+            if betas:  # so does a ledger with content hold what its SDK was given
+                body["betas"] = betas.split(",")
+            if self._model:
+                body.setdefault("model", self._model)
+            flight = self._opens(body, headers)
+            flight.held = flight.ungated()
+            self.record.enter_context(flight.sending(flight.held, self._tally))
+            self._flight = flight
+        except Exception:  # noqa: BLE001 - recording never breaks the host
+            _log.exception("agentcache could not record a call; it goes out all the same")
+
+    def answered(self, answer: Any) -> Any:
+        """An answer, recorded. What is still to be read records itself as it is, in place."""
+        if self._flight is None:
+            return answer
+        if getattr(answer, "_iterator", None) is not None:
+            return self._tapped(answer)
+        response = getattr(answer, "http_response", None)
+        if response is None:
+            self._end(answer)
+        elif response.is_closed:
+            self._end(_body(response))
+        else:
+            self._wait(answer, response)
+        return answer
+
+    def _end(self, answer: Any) -> None:
+        self._tally.notice(answer)
+        self.record.close()
+
+    def _tapped(self, stream: Any) -> Any:
+        tap = self._aread if hasattr(stream, "__anext__") else self._read
+        stream._iterator = tap(stream._iterator)
+        return stream
+
+    def _read(self, source: Iterator[Any]) -> Iterator[Any]:
+        with self.record:
+            for piece in source:
+                self._notice(piece)
+                yield piece
+
+    async def _aread(self, source: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        with self.record:
+            async for piece in source:
+                self._notice(piece)
+                yield piece
+
+    def _notice(self, piece: Any) -> None:
+        """Read a piece of a stream; the last event of Responses holds the whole response."""
+        if self._flight is not None:
+            self._flight.event()
+        self._tally.notice(getattr(piece, "response", None) or piece)
+
+    def _wait(self, raw: Any, response: Any) -> None:
+        """Record a raw answer when it is parsed or read, or else when it is closed."""
+
+        def done(_: Any) -> None:
+            self._end(_body(response))
+
+        _tap(raw, {"parse": self.answered, "read": done, "close": done})
+
+
+def _tap(x: Any, tails: Mapping[str, Callable[[Any], object]]) -> None:
+    """Have the first of these methods to be called tell what it made."""
+
+    def tapped(real: Callable[..., Any], tail: Callable[[Any], object]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            put_back(x, tails)
+
+            def told(made: Any) -> Any:
+                tail(made)
+                return made
+
+            return then(real(*args, **kwargs), told)
+
+        return call
+
+    for name, tail in tails.items():
+        real = getattr(x, name, None)
+        if real is not None:
+            setattr(x, name, tapped(real, tail))
+
+
+def put_back(x: Any, names: Iterable[str]) -> None:
+    """Give an object its class's own methods back."""
+    own: dict[str, Any] = x.__dict__
+    for name in names:
+        own.pop(name, None)
+
+
+def then(
+    made: Any, go_on: Callable[[Any], Any], during: AbstractContextManager[None] | None = None
+) -> Any:
+    """Go on with what was made; with what has to be awaited, `during` which this is entered."""
+    return _later(made, go_on, during) if isinstance(made, Awaitable) else go_on(made)  # pyright: ignore[reportUnknownArgumentType]
+
+
+async def _later(
+    made: Awaitable[Any], go_on: Callable[[Any], Any], during: AbstractContextManager[None] | None
+) -> Any:
+    with during or nullcontext():
+        answer = await made
+    return go_on(answer)
+
+
+def _body(response: Any) -> Any:
+    """The JSON of a response that was read whole; nothing if it was not, or is none."""
+    try:
+        return json.loads(response.content)
+    except (RuntimeError, ValueError):
+        return None
