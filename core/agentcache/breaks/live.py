@@ -25,6 +25,7 @@ _OTHER_WORDS: Final = (
     *("text_edit", "message_edited", "message_inserted", "message_dropped", "compaction"),
     "window_slid",
 )
+_OTHER_ONES: Final = ("text_edit", "message_edited", "tool_call_id")
 _SEVERAL: Final = 2
 _PHRASE: Final = 160
 """Characters: one message that is shorter may come again by chance."""
@@ -256,12 +257,14 @@ def _begins_anew(kin: Seen, now: Seen, found: CacheBreak) -> bool:
     """Whether two calls belong to two conversations, and neither changed what the other said.
 
     Then nothing that was said behind the change comes again, but for what is asked last; or a text
-    in it is another one, and the later call says no more than the earlier one.
+    in it, or an id, is another one, and the later call says no more than the earlier one.
     """
-    if found.section != "messages" or found.kind not in _OTHER_WORDS:
+    if found.section != "messages" or found.kind not in (*_OTHER_WORDS, "tool_call_id"):
         return False
-    if found.kind in ("text_edit", "message_edited") and len(now.keys) <= len(kin.keys):
-        return True
+    if found.kind in _OTHER_ONES:
+        shorter = len(now.keys) <= len(kin.keys)
+        if shorter or found.kind == "tool_call_id":
+            return shorter
     same = common(kin.keys, now.keys)
     said = [b for b in now.wire.hashed(now.request) if b.section != "params"][same:-1]
     kept = [b for b in said if b.section == "messages" and b.identity in kin.keys[same:]]
