@@ -10,7 +10,7 @@ from agentcache.breaks.cleaning import plain
 from agentcache.breaks.found import Found, of_leaf, short
 from agentcache.breaks.leaves import Leaf, first_leaf
 from agentcache.breaks.marks import in_marks, only_marked
-from agentcache.breaks.spellings import spelled_out
+from agentcache.breaks.spellings import spelled_alike, spelled_out
 from agentcache.breaks.talk import agent_of, in_messages, is_another, messages_of
 from agentcache.breaks.texts import first_difference, last_difference
 from agentcache.breaks.timing import in_time, lifetimes, tokens_of
@@ -99,9 +99,9 @@ def compare(
     found = _compare(wire, rule, requests, usages, idle_s, agent)
     if found is None or found.section not in ("system", "messages"):
         return found
-    before, after = (spelled_out(wire, request) for request in requests)
-    if (before, after) == requests:
+    if spelled_alike(wire, *requests):
         return found
+    before, after = (spelled_out(wire, request) for request in requests)
     again = _compare(wire, rule, (before, after), usages, idle_s, agent)
     if again is None or (again.kind, again.offset) != (found.kind, found.offset):
         return again

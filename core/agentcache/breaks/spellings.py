@@ -6,7 +6,28 @@ from typing import Any, Final
 from agentcache.dialects import Dialect, Json
 from agentcache.dialects.base import is_json, is_list, role_of
 
-__all__ = ["spelled_out"]
+__all__ = ["spelled_alike", "spelled_out"]
+
+
+def spelled_alike(wire: Dialect, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether both requests are written in one way, as far as they have messages in common."""
+    if type(one.get("system")) is not type(other.get("system")):
+        return False
+    pairs = zip(*(_rows(request.get(wire.messages_key)) for request in (one, other)), strict=False)
+    return all(_shape(a) == _shape(b) for a, b in pairs)
+
+
+def _rows(held: Any) -> list[Any]:
+    return held if is_list(held) else []
+
+
+def _shape(row: Any) -> object:
+    """How a message is written, whatever it says."""
+    if not is_json(row):
+        return type(row)
+    content: Any = row.get("content")
+    parts = [type(p.get("content")) for p in content if is_json(p)] if is_list(content) else []
+    return (type(content), parts, *(key in row for key in ("type", "id", "status")))
 
 
 def spelled_out(wire: Dialect, request: Mapping[str, Any]) -> Json:
