@@ -93,12 +93,8 @@ class _Watch:
     clients: WeakKeyDictionary[Any, dict[str, Any]] = field(
         default_factory=WeakKeyDictionary[Any, dict[str, Any]]
     )
-    sessions: dict[tuple[str, CacheDomain], Session] = field(
-        default_factory=dict[tuple[str, CacheDomain], Session]
-    )
-    forks: dict[tuple[str, CacheDomain, str], Fork] = field(
-        default_factory=dict[tuple[str, CacheDomain, str], Fork]
-    )
+    sessions: dict[tuple[str, ...], Session] = field(default_factory=dict[tuple[str, ...], Session])
+    forks: dict[tuple[str, ...], Fork] = field(default_factory=dict[tuple[str, ...], Fork])
     voices: dict[str, str] = field(default_factory=dict[str, str])
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -128,19 +124,21 @@ class _Watch:
         return flight
 
     def _fork(self, dialect: str, place: tuple[str, str], request: Json) -> Fork:
-        model, (url, digest) = str(request.get("model", "")), place
+        key = (dialect, str(request.get("model", "")), *place)
+        with self.lock:
+            session = self.sessions.get(key)
+            if session is None:
+                session = self.sessions[key] = self._session(*key)
+            name = self._name("\n".join(session.parent.dialect.split(request).system))
+            fork = self.forks.get((*key, name))
+            if fork is None:
+                fork = self.forks[(*key, name)] = session.fork(name)
+        return fork
+
+    def _session(self, dialect: str, model: str, url: str, digest: str) -> Session:
         rule = match_route(model, url, (), self.attachment.options.provider).rule
         domain = CacheDomain(rule.provider, model, url, digest)
-        with self.lock:
-            session = self.sessions.get((dialect, domain))
-            if session is None:
-                session = self.attachment.open(freeze(dialect, rule, domain), (), judge=False)
-                self.sessions[dialect, domain] = session
-            name = self._name("\n".join(session.parent.dialect.split(request).system))
-            fork = self.forks.get((dialect, domain, name))
-            if fork is None:
-                fork = self.forks[dialect, domain, name] = session.fork(name)
-        return fork
+        return self.attachment.open(freeze(dialect, rule, domain), (), judge=False)
 
     def _name(self, said: str) -> str:
         """The agent that speaks so, or so but for the time and the like; else a new one."""
