@@ -130,9 +130,10 @@ class _Watch:
             if session is None:
                 session = self.sessions[key] = self._session(*key)
             name = self._name("\n".join(session.parent.dialect.split(request).system))
-            fork = self.forks.get((*key, name))
+            mine = (*key, name)
+            fork = self.forks.get(mine)
             if fork is None:
-                fork = self.forks[(*key, name)] = session.fork(name)
+                fork = self.forks[mine] = session.fork(name)
         return fork
 
     def _session(self, dialect: str, model: str, url: str, digest: str) -> Session:
