@@ -13,7 +13,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from agentcache.attach import Attachment, Flight, Options
-from agentcache.breaks.voices import same_voice
+from agentcache.breaks.voices import Voices
 from agentcache.dialects import Json
 from agentcache.dialects.base import is_json
 from agentcache.errors import OptionError, UnknownObjectError
@@ -33,7 +33,6 @@ _APIS: Final = {
 _CALLS: Final = ("request", "_build_request")
 _COPIES: Final = ("copy", "with_options")
 _SECRETS: Final = ("api_key", "auth_token", "organization", "project")
-_VOICES: Final = 64
 _VENDOR_URLS: Final = ("https://api.openai.com/v1", "https://api.anthropic.com")
 
 
@@ -95,7 +94,7 @@ class _Watch:
     )
     sessions: dict[tuple[str, ...], Session] = field(default_factory=dict[tuple[str, ...], Session])
     forks: dict[tuple[str, ...], Fork] = field(default_factory=dict[tuple[str, ...], Fork])
-    voices: dict[str, str] = field(default_factory=dict[str, str])
+    voices: Voices = field(default_factory=lambda: Voices(_name_of))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self, client: Any) -> None:
@@ -129,7 +128,8 @@ class _Watch:
             session = self.sessions.get(key)
             if session is None:
                 session = self.sessions[key] = self._session(*key)
-            name = self._name("\n".join(session.parent.dialect.split(request).system))
+            parts = session.parent.dialect.split(request)
+            name = self.voices.name("\n".join(parts.system), parts.messages)
             mine = (*key, name)
             fork = self.forks.get(mine)
             if fork is None:
@@ -140,16 +140,6 @@ class _Watch:
         rule = match_route(model, url, (), self.attachment.options.provider).rule
         domain = CacheDomain(rule.provider, model, url, digest)
         return self.attachment.open(freeze(dialect, rule, domain), (), judge=False)
-
-    def _name(self, said: str) -> str:
-        """The agent that speaks so, or so but for the time and the like; else a new one."""
-        own = self.voices.pop(said, "")
-        near = (n for text, n in reversed(self.voices.items()) if same_voice(text, said))
-        name = own or next(near, "") or _name_of(said)
-        self.voices[said] = name
-        while len(self.voices) > _VOICES:
-            del self.voices[next(iter(self.voices))]
-        return name
 
 
 def _name_of(said: str) -> str:

@@ -170,3 +170,43 @@ def test_the_key_is_kept_nowhere(provider, tmp_path) -> None:
     line = json.loads(path.read_text())
     assert "sk-secret" not in path.read_text()
     assert line["request"]["messages"][0]["content"] == LONG
+
+
+CHANGES = {
+    "counter": lambda n: f"Turn {n + 1} of 10.\n{LONG}",
+    "text_edit": lambda n: (
+        f"The plan: {', '.join(['read', 'count', 'ask', 'tell'][: n + 1])}.\n{LONG}"
+    ),
+    "timestamp": lambda n: f"It is 10:0{n}:00.\n{LONG}",
+}
+
+
+def talk(client: Any, system_of: Any, asked: str = "Begin.", turns: int = 4) -> None:
+    said: list[dict[str, Any]] = [{"role": "user", "content": asked}]
+    for n in range(turns):
+        messages = [{"role": "system", "content": system_of(n)}, *said]
+        answer = client.chat.completions.create(model="gpt-4.1-mini", messages=messages)
+        said += [{"role": "assistant", "content": answer.choices[0].message.content}]
+        said += [{"role": "user", "content": f"Step {n}, please."}]
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_system_text_that_changes_at_every_turn_is_one_agents(provider, kind) -> None:
+    found: list[Any] = []
+    client = client_of(provider, "chat", is_async=False)
+    agentcache.observe(client, on_break=found.append)
+    talk(client, CHANGES[kind])
+    assert [b.kind for b in found] == [kind] * 3
+    assert len({b.agent for b in found}) == 1
+    assert all(b.tokens_lost > 2_000 for b in found)
+
+
+def test_agents_made_of_one_template_are_apart_and_silent(provider) -> None:
+    found: list[Any] = []
+    client = client_of(provider, "chat", is_async=False)
+    ledger = Ledger()
+    agentcache.observe(client, on_break=found.append, ledger=ledger)
+    for role in ("clerk", "judge", "guard"):
+        talk(client, lambda _, role=role: LONG.replace("clerk", role))
+    assert found == []
+    assert len({call.agent for call in ledger.calls}) == 3

@@ -24,10 +24,14 @@ def _rows(held: Any) -> list[Any]:
 def _shape(row: Any) -> object:
     """How a message is written, whatever it says."""
     if not is_json(row):
-        return type(row)
+        return _kind(row)
     content: Any = row.get("content")
-    parts = [type(p.get("content")) for p in content if is_json(p)] if is_list(content) else []
-    return (type(content), parts, *(key in row for key in ("type", "id", "status")))
+    parts = [_kind(p.get("content")) for p in content if is_json(p)] if is_list(content) else []
+    return (_kind(content), parts, *(key in row for key in ("type", "id", "status")))
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
 
 
 def spelled_out(wire: Dialect, request: Mapping[str, Any]) -> Json:

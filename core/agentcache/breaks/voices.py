@@ -1,6 +1,5 @@
 """Who speaks: agents told by their system texts, and by the conversations that they go on with."""
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -12,7 +11,8 @@ from agentcache.dialects.base import role_of
 
 __all__ = ["Voices", "same_voice"]
 
-_KNOWN: Final = 512
+_TEXTS: Final = 64
+_TALKS: Final = 512
 _SHUFFLED: Final = ("invisible", "whitespace", "key_order", "order")
 _GROWN: Final = 200
 
@@ -37,7 +37,8 @@ def _is_volatile(one: str, other: str) -> bool:
 class Voices:
     """Names the agents that speak through one client: by system text, and by what they go on from.
 
-    One that changes its system text in the middle of a conversation stays the same agent.
+    One that changes its system text in the middle of a conversation stays the same agent. Whoever
+    asks from several threads holds a lock.
     """
 
     def __init__(self, name_of: Callable[[str], str]) -> None:
@@ -45,17 +46,17 @@ class Voices:
         self._name_of = name_of
         self._texts: dict[str, str] = {}
         self._talks: dict[int, tuple[str, str]] = {}
-        self._lock = threading.Lock()
 
     def name(self, system: str, said: Sequence[Json]) -> str:
         """The agent that speaks so; `said` are the messages behind its system text, as sent."""
         ends = _ends(said)
-        with self._lock:
-            name = self._texts.pop(system, "") or self._near(system)
-            name = name or self._going_on(system, ends) or self._name_of(system)
-            _keep(self._texts, system, name)
-            if ends:
-                _keep(self._talks, ends[-1], (name, system))
+        name = self._texts.get(system, "") or self._near(system)
+        if not name and any(role_of(message) != "user" for message in said):
+            name = self._going_on(system, ends)
+        name = name or self._name_of(system)
+        _keep(self._texts, system, name, _TEXTS)
+        if ends:
+            _keep(self._talks, ends[-1], (name, system), _TALKS)
         return name
 
     def _near(self, system: str) -> str:
@@ -72,19 +73,15 @@ class Voices:
 
 
 def _ends(said: Sequence[Json]) -> list[int]:
-    """What tells a conversation by all it has said so far, from the model's first word on."""
+    """What tells a conversation by all it has said so far, after each message."""
     out: list[int] = []
-    digest, answered = 0, False
     for message in said:
-        digest = hash((digest, frozen(message)))
-        answered = answered or role_of(message) != "user"
-        if answered:
-            out.append(digest)
+        out.append(hash((out[-1] if out else 0, frozen(message))))
     return out
 
 
-def _keep(held: dict[Any, Any], key: object, value: object) -> None:
+def _keep(held: dict[Any, Any], key: object, value: object, most: int) -> None:
     held.pop(key, None)
     held[key] = value
-    while len(held) > _KNOWN:
+    while len(held) > most:
         del held[next(iter(held))]
