@@ -20,6 +20,8 @@ import agentcache
 from agentcache import Ledger, loopback
 from agentcache.errors import UnknownObjectError
 
+from .conftest import opened
+
 LONG = "You are the clerk. " + "Mind the rules of the house. " * 400
 USAGE = {"include_usage": True}
 SAID = [{"role": "user", "content": "Hello."}]
@@ -178,9 +180,9 @@ def client_of(provider: loopback.Loopback, way: str) -> Any:
     provider.reset()
     if way in ANTHROPIC or way in AANTHROPIC:
         made = anthropic.AsyncAnthropic if way in AANTHROPIC else anthropic.Anthropic
-        return made(base_url=provider.url, api_key="x", max_retries=0)
+        return opened(made(base_url=provider.url, api_key="x", max_retries=0))
     asynchronous = openai.AsyncOpenAI if way in AOPENAI else openai.OpenAI
-    return asynchronous(base_url=provider.openai_url, api_key="x", max_retries=0)
+    return opened(asynchronous(base_url=provider.openai_url, api_key="x", max_retries=0))
 
 
 def sent(provider: loopback.Loopback) -> list[tuple[bytes, dict[str, str]]]:

@@ -17,6 +17,8 @@ import agentcache
 from agentcache import Ledger, loopback
 from agentcache.errors import CacheBreakWarning
 
+from .conftest import opened
+
 LONG = "You are the clerk. " + "Mind the rules of the house. " * 400
 CALLS = ("chat", "chat stream", "responses", "responses stream", "messages", "messages stream")
 
@@ -31,9 +33,9 @@ def client_of(provider: loopback.Loopback, call: str, *, is_async: bool) -> Any:
     provider.reset()
     if call.startswith("messages"):
         made = anthropic.AsyncAnthropic if is_async else anthropic.Anthropic
-        return made(base_url=provider.url, api_key="x", max_retries=0)
+        return opened(made(base_url=provider.url, api_key="x", max_retries=0))
     asynchronous = openai.AsyncOpenAI if is_async else openai.OpenAI
-    return asynchronous(base_url=provider.openai_url, api_key="x", max_retries=0)
+    return opened(asynchronous(base_url=provider.openai_url, api_key="x", max_retries=0))
 
 
 def asked(call: str, system: str) -> tuple[str, dict[str, Any]]:
@@ -164,7 +166,7 @@ def test_a_plain_client_is_not_forked(provider) -> None:
 def test_the_key_is_kept_nowhere(provider, tmp_path) -> None:
     path = tmp_path / "run.jsonl"
     provider.reset()
-    client = openai.OpenAI(base_url=provider.openai_url, api_key="sk-secret", max_retries=0)
+    client = opened(openai.OpenAI(base_url=provider.openai_url, api_key="sk-secret", max_retries=0))
     agentcache.observe(client, ledger=Ledger(path, content=True))
     run(client, "chat")
     line = json.loads(path.read_text())
