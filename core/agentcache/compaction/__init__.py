@@ -1,0 +1,20 @@
+"""Compaction: a context that shrinks in rare steps, without a byte lost."""
+
+from agentcache.compaction.compacting import Compacted, Policy, compact
+from agentcache.compaction.decisions import Decision, DecisionLog
+from agentcache.compaction.recalling import RECALL, recall, recall_tool
+from agentcache.compaction.stores import ContentStore, MemoryStore, SqliteStore
+
+__all__ = [
+    "RECALL",
+    "Compacted",
+    "ContentStore",
+    "Decision",
+    "DecisionLog",
+    "MemoryStore",
+    "Policy",
+    "SqliteStore",
+    "compact",
+    "recall",
+    "recall_tool",
+]

@@ -1,0 +1,170 @@
+"""Where originals are kept: byte for byte, across crashes and processes, under a cap."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentcache.compaction import MemoryStore, SqliteStore
+from agentcache.errors import OptionError
+
+WRITER = """
+import sys
+from agentcache.compaction import SqliteStore
+store, who = SqliteStore(sys.argv[1]), sys.argv[2]
+for n in range(int(sys.argv[3])):
+    store.put({f"{who}-{n}": f"{who}{n}." * 500, f"{who}-{n}b": f"{n}{who}." * 500})
+    print(n, flush=True)
+"""
+
+
+@pytest.fixture(params=["memory", "sqlite", "encrypted"])
+def made(request, tmp_path):
+    """Make a store of this kind with a cap."""
+    key = None
+    if request.param == "encrypted":
+        key = pytest.importorskip("cryptography.fernet").Fernet.generate_key()
+    opened = []
+
+    def store(cap: int = 10_000_000):
+        if request.param == "memory":
+            return MemoryStore(cap)
+        opened.append(SqliteStore(tmp_path / "store.db", cap, key=key))
+        return opened[-1]
+
+    yield store
+    for each in opened:
+        each.close()
+
+
+@settings(max_examples=30, deadline=None)
+@given(contents=st.dictionaries(st.text(min_size=1, max_size=9), st.text(max_size=99), max_size=5))
+def test_what_is_put_is_got_byte_for_byte(contents) -> None:
+    store = MemoryStore()
+    store.put(contents)
+    assert {name: store.get(name) for name in contents} == contents
+
+
+def test_any_text_survives_in_a_file_of_ones_own(made) -> None:
+    store = made()
+    texts = {"a": "", "b": "\ud800 half", "c": "é" * 10_000, "d": "line\r\n\x00line"}
+    store.put(texts)
+    store.put({})
+    assert {name: store.get(name) for name in texts} == texts
+    assert store.get("e") is None
+    assert len(store) == 4
+
+
+def test_a_full_store_drops_what_was_used_longest_ago(made, request) -> None:
+    store = made(cap=8_500 if "encrypted" in request.node.callspec.id else 6_000)
+    for n in range(3):
+        store.put({str(n): os.urandom(1_000).hex()})
+    assert store.get("0") is not None
+    for n in range(3, 6):
+        store.put({str(n): os.urandom(1_000).hex()})
+    assert store.get("0") is not None
+    assert store.get("1") is None
+    assert store.get("5") is not None
+
+
+def test_the_file_is_its_owners_alone_and_opens_again(tmp_path) -> None:
+    path = tmp_path / "store.db"
+    store = SqliteStore(path)
+    store.put({"a": "text"})
+    store.close()
+    if os.name == "posix":
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    again = SqliteStore(path)
+    assert again.get("a") == "text"
+    again.close()
+
+
+def test_an_encrypted_file_tells_nothing_without_its_key(tmp_path) -> None:
+    fernet = pytest.importorskip("cryptography.fernet").Fernet
+    path, key = tmp_path / "store.db", fernet.generate_key()
+    store = SqliteStore(path, key=key)
+    store.put({"a": "the secret plan" * 9})
+    store.close()
+    assert b"secret" not in b"".join(p.read_bytes() for p in tmp_path.iterdir())
+    for wrong in (fernet.generate_key(), None):
+        other = SqliteStore(path, key=wrong)
+        with pytest.raises(OptionError, match="written with another key"):
+            other.get("a")
+        other.close()
+    with pytest.raises(OptionError, match="no key of cryptography"):
+        SqliteStore(path, key="short")
+
+
+def test_threads_share_a_store(made) -> None:
+    store = made()
+
+    def write(who: int) -> None:
+        for n in range(20):
+            store.put({f"{who}-{n}": f"{who} {n}"})
+            assert store.get(f"{who}-{n}") == f"{who} {n}"
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store) == 80
+
+
+def test_two_processes_share_a_file(tmp_path) -> None:
+    path = tmp_path / "store.db"
+    command = [sys.executable, "-c", WRITER, str(path)]
+    running = [subprocess.Popen([*command, who, "30"], stdout=subprocess.DEVNULL) for who in "ab"]
+    assert [process.wait(60) for process in running] == [0, 0]
+    store = SqliteStore(path)
+    assert len(store) == 120
+    assert store.get("a-29") == "a29." * 500
+    store.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no kill -9")
+def test_killed_at_any_point_it_opens_again_with_all_that_was_said_to_be_kept(tmp_path) -> None:
+    path = tmp_path / "store.db"
+    for turn in range(6):
+        command = [sys.executable, "-c", WRITER, str(path), f"t{turn}", "100000"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            seen = [process.stdout.readline() for _ in range(1 + 3 * turn)]
+            time.sleep(0.003 * turn)
+            process.send_signal(signal.SIGKILL)
+            seen += process.stdout.readlines()
+        last = int([line for line in seen if line.endswith("\n")][-1])
+        store = SqliteStore(path)
+        for n in range(last + 1):
+            assert store.get(f"t{turn}-{n}") == f"t{turn}{n}." * 500
+            assert store.get(f"t{turn}-{n}b") is not None
+        store.close()
+
+
+@pytest.mark.parametrize("wrong", ["a/missing/folder.db", "."])
+def test_a_path_that_cannot_be_a_file_is_refused(tmp_path, wrong) -> None:
+    with pytest.raises(OptionError, match="cannot be a store"):
+        SqliteStore(tmp_path / wrong)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("dear diary" * 100)
+    with pytest.raises(OptionError, match="cannot be a store"):
+        SqliteStore(path)
+    assert path.read_text().startswith("dear diary")
+
+
+@pytest.mark.parametrize("cap", [0, -1])
+def test_a_cap_without_room_is_refused(cap, tmp_path) -> None:
+    with pytest.raises(OptionError, match="no room"):
+        MemoryStore(cap)
+    with pytest.raises(OptionError, match="no room"):
+        SqliteStore(tmp_path / "s.db", cap)
