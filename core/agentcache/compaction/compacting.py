@@ -14,6 +14,8 @@ from agentcache.rules import Rule, rule_for
 
 __all__ = ["Compacted", "Policy", "compact"]
 
+_BIG: Final = 0.25
+"""Of the high water: a step that removes less is not worth moving the prefix for."""
 _WORTH: Final = 0.75
 """A placeholder is at most this share of what it stands for."""
 
@@ -28,7 +30,7 @@ class Policy:
     stay, and those of the tools in `never`.
     """
 
-    large: int | None = 2_000
+    large: int | None = 1_000
     high: int | None = 60_000
     low: int = 30_000
     limit: int | None = None
@@ -202,7 +204,10 @@ class _Step:
             return [], "pays", f"{total:,} tokens, and no result that may be compacted."
         if self.cold and not full:
             return old, "cold", "No provider holds the prefix: moving it costs nothing."
-        steps = [old[n:] for n in range(len(old))]
+        enough = _BIG * (policy.high or policy.low)
+        steps = [old[n:] for n in range(len(old)) if full or _saved(old[n:]) >= enough]
+        if not steps:
+            return [], "pays", f"A step would remove no more than {_saved(old):,} tokens."
         deep = [s for s in steps if total - _saved(s) <= policy.low] or steps
         best = max(deep, key=lambda taken: self._gain(taken, weights))
         gain = self._gain(best, weights)
