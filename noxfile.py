@@ -21,8 +21,8 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
 CORE_EXTRAS = "engine,openai,anthropic,loopback,prices"
 CORE_TESTS = (
-    *("core", "loopback", "engine", "openai", "breaks", "recordings", "pytest_plugin", "page"),
-    "test_*.py",
+    *("core", "loopback", "engine", "openai", "breaks", "compaction", "recordings"),
+    *("pytest_plugin", "page", "test_*.py"),
 )
 TEST_ENV = {
     "ANTHROPIC_API_KEY": "dummy",
@@ -196,7 +196,7 @@ def tests(session: nox.Session) -> None:
 def core(session: nox.Session) -> None:
     """Run the core suite on the installed wheel, without any framework."""
     tools = nox.project.dependency_groups(PYPROJECT, "test")
-    _install_wheel(session, f"{CORE_EXTRAS},cassettes", *tools, "opentelemetry-sdk")
+    _install_wheel(session, f"{CORE_EXTRAS},cassettes,encryption", *tools, "opentelemetry-sdk")
     _pytest(session, *(f"tests/{each}" for each in CORE_TESTS))
 
 

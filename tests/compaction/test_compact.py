@@ -153,7 +153,7 @@ def test_a_step_is_taken_at_high_water_and_only_if_it_pays(wire) -> None:
 
 def test_a_cold_prefix_is_compacted_for_nothing() -> None:
     results = [log_of(n, 60) for n in range(8)]
-    made = compact(chat(results), cold=True, calls_left=1)
+    made = compact(chat(results), policy=Policy(large=None), cold=True, calls_left=1)
     assert {d.reason for d in made.new} == {"cold"}
     assert made.moved
 

@@ -9,6 +9,7 @@ from agentcache.compaction.decisions import Decision, DecisionLog, Reason
 from agentcache.compaction.extracts import OPENING, placeholder
 from agentcache.compaction.results import Result, replaced, results_of
 from agentcache.dialects import Dialect, Json, dialect_of
+from agentcache.dialects.base import is_json, is_list
 from agentcache.errors import OptionError
 from agentcache.rules import Rule, rule_for
 
@@ -103,7 +104,8 @@ def compacted(
     cold: bool = False,
 ) -> Compacted:
     """`compact` where dialect and rule are known."""
-    results = [r for r in results_of(wire, request) if _may(r, policy)]
+    every = results_of(wire, request)
+    results = [r for r in every if _may(r, policy)]
     known = {r: d.text for r in results if (d := log.of(r.name)) is not None}
     fresh = [r for r in results if r not in known]
     early = _early(fresh, policy)
@@ -113,8 +115,9 @@ def compacted(
     weights = _weights(wire, now)
     total = sum(weights.values())
     step = _Step(policy, rule, calls_left or max(1, _turns(wire, now)), cold)
-    stale = [r for r in fresh if r.sent and r not in texts]
-    taken, reason, why = step.choose(stale, results, weights, total)
+    behind = {r.place for r in every[: max(0, len(every) - policy.keep)]}
+    stale = [r for r in fresh if r.sent and r.place in behind]
+    taken, reason, why = step.choose(stale, weights, total)
     decided = [_decision(r, reason, log.steps + 1) for r in taken]
     texts |= {r: d.text for r, d in zip(taken, decided, strict=True)}
     made = replaced(wire, request, texts) if taken else now
@@ -171,9 +174,8 @@ def _weights(wire: Dialect, request: Mapping[str, Any]) -> dict[str, int]:
 
 def _turns(wire: Dialect, request: Mapping[str, Any]) -> int:
     """Calls that were made before this one, by the answers in it."""
-    del wire
-    held: Any = request.get("messages") or request.get("input") or []
-    rows = [row for row in held if isinstance(row, Mapping)]
+    held: Any = request.get(wire.messages_key)
+    rows = [row for row in held if is_json(row)] if is_list(held) else []
     return sum(row.get("role") == "assistant" or row.get("type") == "function_call" for row in rows)
 
 
@@ -189,7 +191,6 @@ class _Step:
     def choose(
         self,
         stale: Sequence[Result],
-        results: Sequence[Result],
         weights: Mapping[str, int],
         total: int,
     ) -> tuple[list[Result], Reason, str]:
@@ -198,24 +199,30 @@ class _Step:
         full = policy.limit is not None and total >= policy.limit
         if not full and not self.cold and (policy.high is None or total < policy.high):
             return [], "pays", ""
-        behind = results[: len(results) - policy.keep] if policy.keep else results
-        old = [r for r in stale if r in behind and _tokens(r) >= policy.small and _shrinks(r)]
+        old = [r for r in stale if _tokens(r) >= policy.small and _shrinks(r)]
         if not old:
             return [], "pays", f"{total:,} tokens, and no result that may be compacted."
         if self.cold and not full:
             return old, "cold", "No provider holds the prefix: moving it costs nothing."
-        enough = _BIG * (policy.high or policy.low)
-        steps = [old[n:] for n in range(len(old)) if full or _saved(old[n:]) >= enough]
+        best, why = self._best(old, weights, total)
+        if full and not best:
+            return old, "limit", f"{total:,} tokens reach the limit of {self.policy.limit:,}."
+        return best, "pays", why
+
+    def _best(
+        self, old: Sequence[Result], weights: Mapping[str, int], total: int
+    ) -> tuple[list[Result], str]:
+        """The step that saves most, down to the low water if one of them gets there."""
+        enough = _BIG * (self.policy.high or self.policy.low)
+        steps = [list(old[n:]) for n in range(len(old)) if _saved(old[n:]) >= enough]
         if not steps:
-            return [], "pays", f"A step would remove no more than {_saved(old):,} tokens."
-        deep = [s for s in steps if total - _saved(s) <= policy.low] or steps
+            return [], f"A step would remove no more than {_saved(old):,} tokens."
+        deep = [s for s in steps if total - _saved(s) <= self.policy.low] or steps
         best = max(deep, key=lambda taken: self._gain(taken, weights))
         gain = self._gain(best, weights)
-        if gain > 0:
-            return best, "pays", self._said(best, gain)
-        if full:
-            return old, "limit", f"{total:,} tokens reach the limit of {policy.limit:,}."
-        return [], "pays", f"A step would cost {-gain:,.0f} tokens more than it saves."
+        if gain <= 0:
+            return [], f"A step would cost {-gain:,.0f} tokens more than it saves."
+        return best, f"{len(best)} results over {self.calls} calls save about {gain:,.0f} tokens."
 
     def _gain(self, taken: Sequence[Result], weights: Mapping[str, int]) -> float:
         """Input tokens that a step saves over the calls to come, less what writing anew costs.
@@ -227,9 +234,6 @@ class _Step:
         behind = _behind(taken[0], weights) - saved
         read, write = self.rule.read_multiplier, max(1.0, self.rule.ttl.write_multiplier)
         return self.calls * saved * read - max(0, behind) * (write - read)
-
-    def _said(self, taken: Sequence[Result], gain: float) -> str:
-        return f"{len(taken)} results over {self.calls} calls save about {gain:,.0f} input tokens."
 
 
 def _saved(taken: Sequence[Result]) -> int:

@@ -51,7 +51,7 @@ def _digest(*texts: str) -> str:
 def results_of(wire: Dialect, request: Mapping[str, Any]) -> list[Result]:
     """The tool results of a request, in order."""
     held: Any = request.get(wire.messages_key)
-    rows = cast("Sequence[Any]", held) if is_list(held) else []
+    rows: Sequence[Any] = held if is_list(held) else []
     names = dict(_calls(rows))
     said = [n for n, row in enumerate(rows) if is_json(row) and role_of(row) in _SAID]
     last = said[-1] if said else -1
