@@ -21,7 +21,7 @@ from agentcache.dialects import Json
 from agentcache.errors import AgentcacheWarning, CacheBreakWarning
 from agentcache.gate import Gate, Pass
 from agentcache.ledger import Call, Ledger
-from agentcache.parent import Parent
+from agentcache.parent import CacheDomain, Parent
 from agentcache.readings import Reader
 from agentcache.rewrites import Rewrite
 from agentcache.sessions import Session
@@ -75,7 +75,7 @@ class Watch:
     def __init__(self) -> None:
         """Nothing is forked yet."""
         self._reader = Reader()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a collector may end a stream in here
         self._calls = 0
         self._paid = self._plain = 0.0
 
@@ -195,7 +195,21 @@ class Attachment:
         there = self.options.provider or parent.rule.serves(parent.domain.base_url)
         if not self.options.diagnostics or not rewrite.forked or not there:
             return rewrite
-        kin = self.lookout.nearest(agent, parent.dialect, parent.rule, rewrite.request)
+        now = time.monotonic()
+        kin = self.lookout.nearest(
+            Seen(
+                parent.dialect,
+                parent.rule,
+                agent,
+                rewrite.request,
+                {},
+                Usage(),
+                now,
+                now,
+                forked=True,
+                place=_place(parent.domain),
+            )
+        )
         told = "" if kin is None else kin.answer_id
         request = asking(parent.rule, parent.dialect.name, rewrite.request, told)
         return replace(rewrite, request=request, asked=None if kin is None else kin.number)
@@ -230,6 +244,11 @@ class Attachment:
         """Say something that changes the bill, now and in the report."""
         self.ledger.note(text)
         warnings.warn(text, AgentcacheWarning, stacklevel=2)
+
+
+def _place(domain: CacheDomain) -> str:
+    """Where calls of any model may share a cache."""
+    return f"{domain.base_url} {domain.organisation}"
 
 
 class Tally(Protocol):
@@ -308,20 +327,35 @@ class Flight:
             error = type(failure).__name__
             raise
         finally:
+            self._hear(tally)
+            self.land(error)
+
+    def _hear(self, tally: Tally) -> None:
+        """Take what the answer said."""
+        try:
             self.usage = tally.usage
             self.answer_id = next((s for s in tally.signs if s.startswith(_ANSWERS)), "")
             self.verdict = tally.verdict
             self.attachment.ledger.answered(*tally.signs)
-            self.land(error)
+        except Exception:  # noqa: BLE001 - recording never breaks the host
+            _log.exception("agentcache could not read what a call used; the program goes on")
 
     def land(self, error: str = "") -> None:
-        """Record the call, as it ended."""
-        rewrite, held = self.rewrite, self.held or self.ungated()
-        ended_s, ledger = time.monotonic(), self.attachment.ledger
-        number = ledger.claim()
-        broke, kin = None, None
-        if rewrite is not None and rewrite.request and not error:
-            parent = self.session.parent
+        """Record the call, as it ended. Raises into the host only a warning made an error."""
+        broke = None
+        try:
+            broke = self._record(error)
+        except Exception:  # noqa: BLE001 - recording never breaks the host
+            _log.exception("agentcache could not record a call of %r", self.agent)
+        if broke is not None:
+            self.attachment.tell(broke)  # last: a warning may be an error
+
+    def _look(self, number: int, ended_s: float) -> tuple[CacheBreak | None, int | None]:
+        """What broke, and the number of the call that this one was compared with."""
+        rewrite, parent = self.rewrite, self.session.parent
+        if rewrite is None or not rewrite.request:
+            return None, None
+        try:
             seen = Seen(
                 parent.dialect,
                 parent.rule,
@@ -335,10 +369,19 @@ class Flight:
                 self.forked,
                 rewrite.original,
                 self.answer_id,
+                _place(parent.domain),
             )
-            broke, kin = self.attachment.look(
-                seen, self.verdict if rewrite.asked is not None else None
-            )
+            asked = rewrite.asked is not None
+            return self.attachment.look(seen, self.verdict if asked else None)
+        except Exception:  # noqa: BLE001 - recording never breaks the host
+            _log.exception("agentcache could not compare a call; the program goes on")
+            return None, None
+
+    def _record(self, error: str) -> CacheBreak | None:
+        rewrite, held = self.rewrite, self.held or self.ungated()
+        ended_s, ledger = time.monotonic(), self.attachment.ledger
+        number = ledger.claim()
+        broke, kin = (None, None) if error else self._look(number, ended_s)
         call = Call(
             agent=self.agent,
             model=self.session.domain.model,
@@ -364,8 +407,7 @@ class Flight:
         if call.sent and not error:
             self.session.counted(sum(p.weight for p in call.sent), self.usage.input_tokens or 0)
         self.attachment.judge(self.session, call)
-        if broke is not None:
-            self.attachment.tell(broke)  # last: a warning may be an error
+        return broke
 
     def ask(self) -> Rewrite | None:
         """What is to be sent, with a question to the provider if one is asked for."""

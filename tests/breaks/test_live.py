@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from agentcache.breaks import CacheBreak, Lookout, Seen
 from agentcache.breaks.kept import Kept, common, keep
 from agentcache.breaks.seen import Shelf
+from agentcache.breaks.spellings import spelled_out
 from agentcache.dialects import dialect
 from agentcache.rules import rule_for
 from agentcache.usage import Usage
@@ -293,8 +294,12 @@ def test_what_a_program_does_to_its_request_after_the_call_changes_nothing(wire,
 
     assert desk.ask(sent, wire) is None
     assert desk.kin is not None
-    assert {k: v for k, v in desk.kin.request.items() if k != "extra_headers"} == sent
+    assert {k: v for k, v in desk.kin.request.items() if k != "extra_headers"} == full(sent, wire)
     assert kinds(desk.ask(body, wire)) == ["text_edit"]
+
+
+def full(body: Json, wire: str = CHAT) -> Json:
+    return spelled_out(dialect(wire), body)
 
 
 def _spoil(body: Json, wire: str) -> None:
@@ -356,20 +361,24 @@ def test_a_fork_is_compared_with_forks_and_other_calls_with_their_like() -> None
     assert desk.kin_number == 0
 
 
-def test_it_knows_beforehand_what_a_fork_will_be_comparedreplace() -> None:
+def test_it_knows_beforehand_what_a_fork_will_be_compared_with() -> None:
     desk = Desk()
     for body, agent in ((said(1), "clerk"), (said(1, talk=OTHER), "clerk"), (said(3), "guard")):
         desk.ask(body, agent=agent, forked=True)
-    rule = rule_for("gpt-4.1-mini")
+
+    def near_to(agent: str, talk: Talk, **more: Any) -> Seen | None:
+        body = said(2, talk=talk)
+        return desk.lookout.nearest(replace(desk.seen(body, agent=agent, forked=True), **more))
 
     near = [
-        desk.lookout.nearest(agent, dialect(CHAT), rule, said(2, talk=talk))
+        near_to(agent, talk)
         for agent, talk in (("clerk", TALK), ("clerk", OTHER), ("nobody", TALK))
     ]
 
     assert [None if seen is None else seen.number for seen in near] == [0, 1, 2]
-    assert desk.lookout.nearest("clerk", dialect(CHAT), rule_for("claude-haiku-5-5"), said(2))
-    assert desk.lookout.nearest("x", dialect(CHAT), rule_for("claude-haiku-5-5"), said(2)) is None
+    assert near_to("clerk", TALK, rule=rule_for("claude-haiku-5-5"))
+    assert near_to("nobody", TALK, rule=rule_for("claude-haiku-5-5")) is None
+    assert near_to("clerk", TALK, place="elsewhere") is None
 
 
 def test_it_knows_whether_a_call_goes_on_from_all_of_another() -> None:
@@ -394,10 +403,10 @@ def test_what_an_earlier_request_has_is_kept_once() -> None:
     assert all(a is b for a, b in zip(first.rows, later.rows, strict=False))
     assert all(a is b for a, b in zip(later.rows, fork.rows, strict=False))
     assert all(a is b for a, b in zip(first.cuts, later.cuts, strict=False))
-    assert later.blocks == wire.hashed(said(3))
-    assert fork.blocks == wire.hashed(said(2))
+    assert later.blocks == wire.hashed(full(said(3)))
+    assert fork.blocks == wire.hashed(full(said(2)))
     assert isinstance(later, Kept)
-    assert {**later, "extra_headers": 0} == {**said(3), "extra_headers": 0}
+    assert {**later, "extra_headers": 0} == {**full(said(3)), "extra_headers": 0}
 
 
 def test_nothing_is_taken_from_what_another_conversation_said() -> None:
@@ -408,12 +417,12 @@ def test_nothing_is_taken_from_what_another_conversation_said() -> None:
 
     made = keep(wire, said(3), {}, likes)
 
-    assert made["messages"] == said(3)["messages"]
-    assert made.blocks == wire.hashed(said(3))
+    assert made["messages"] == full(said(3))["messages"]
+    assert made.blocks == wire.hashed(full(said(3)))
 
 
 @given(st.lists(st.integers(0, 2)), st.lists(st.integers(0, 2)), st.integers(0, 9))
-def test_common_counts_what_two_beginreplace(one, other, shared) -> None:
+def test_common_counts_what_two_begin_with(one, other, shared) -> None:
     other = [*one[:shared], *other]
     least = min(len(one), len(other))
 
@@ -434,14 +443,27 @@ def put(shelf: Shelf, *calls: tuple[str, int]) -> None:
         shelf.put(replace(desk.seen(said(0), agent=agent), size=size))
 
 
-def test_a_shelf_keeps_the_latest_sixteen_of_each_agent() -> None:
+def test_a_shelf_keeps_the_latest_32_of_each_agent() -> None:
     shelf = Shelf()
 
-    put(shelf, *[("clerk", 1)] * 16)
-    assert shelved(shelf, "clerk") == [*range(16)]
-    put(shelf, *[("guard", 1)] * 20)
-    assert shelved(shelf, "guard") == [*range(4, 20)]
-    assert shelved(shelf, "clerk") == [*range(16)]
+    put(shelf, *[("clerk", 1)] * 32)
+    assert shelved(shelf, "clerk") == [*range(32)]
+    put(shelf, *[("guard", 1)] * 36)
+    assert shelved(shelf, "guard") == [*range(4, 36)]
+    assert shelved(shelf, "clerk") == [*range(32)]
+
+
+def test_a_shelf_drops_what_a_later_call_holds_all_of_first() -> None:
+    shelf, desk = Shelf(), Desk()
+    calls = [
+        ((b"a",), 0),
+        *(((b"b", bytes([n])), n + 1) for n in range(30)),
+        ((b"b", b"\x09", b"c"), 31),
+    ]
+    for keys, number in calls:
+        shelf.put(replace(desk.seen(said(0)), keys=keys, number=number))
+    shelf.put(replace(desk.seen(said(0)), keys=(b"d",), number=32))
+    assert [n for n in range(33) if n not in shelved(shelf, "clerk")] == [10]
 
 
 def test_a_shelf_keeps_256_agents_and_drops_the_one_that_was_silent_longest() -> None:
@@ -481,14 +503,14 @@ def test_a_shelf_keeps_the_latest_call_however_long_it_is() -> None:
 
 def test_a_lookout_counts_the_characters_of_what_it_keeps() -> None:
     desk = Desk()
-    for n in range(40):
+    for n in range(140):
         desk.ask(said(3), agent=f"clerk {n % 2}")
 
     kept = [desk.lookout._shelf.of(f"clerk {n}") for n in range(2)]
 
-    assert list(map(len, kept)) == [16, 16]
+    assert list(map(len, kept)) == [32, 32]
     assert desk.lookout._shelf._size == sum(seen.size for each in kept for seen in each)
-    assert kept[0][0].size == sum(len(b.json) for b in dialect(CHAT).hashed(said(3)))
+    assert kept[0][0].size == sum(len(b.json) for b in dialect(CHAT).hashed(full(said(3))))
 
 
 @pytest.mark.parametrize("cached", [0, 5_000])

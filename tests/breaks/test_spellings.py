@@ -138,7 +138,7 @@ def test_what_an_earlier_mark_holds_is_not_lost() -> None:
     found = find_break(before, after)
     assert found is not None
     assert found.kind == "mark_moved_back"
-    assert (found.tokens_lost or 0) < 100
+    assert (found.tokens_lost or 0) < 150
 
 
 @pytest.mark.parametrize("wrong", [None, [], "text", 3])

@@ -10,14 +10,14 @@ from agentcache.breaks.cleaning import plain
 from agentcache.breaks.found import Found, of_leaf, short
 from agentcache.breaks.leaves import Leaf, first_leaf
 from agentcache.breaks.marks import in_marks, only_marked
-from agentcache.breaks.spellings import spelled_alike, spelled_out
+from agentcache.breaks.spellings import as_written, spelled_out
 from agentcache.breaks.talk import agent_of, in_messages, is_another, messages_of
 from agentcache.breaks.texts import first_difference, last_difference
-from agentcache.breaks.timing import in_time, lifetimes, tokens_of
+from agentcache.breaks.timing import in_time, lifetimes, tokens_of, weight_of
 from agentcache.breaks.tools import in_tools
 from agentcache.breaks.values import CacheBreak
 from agentcache.dialects import Dialect, dialect, dialect_of
-from agentcache.dialects.base import is_json
+from agentcache.dialects.base import Sent, is_json
 from agentcache.dialects.objects import as_json
 from agentcache.errors import OptionError
 from agentcache.pricing import price_of
@@ -30,7 +30,7 @@ _IN_PLACE: Final = (
     *("whitespace", "invisible", "timestamp", "random_id", "counter", "order", "key_order"),
     "tool_call_id",
 )
-"""Changes without which all that follows would have been read."""
+"""Changes that leave a text what it was: all of it behind the change would have been read."""
 _UNMET: Final = ("mark_missing", "mark_moved_back", "lookback_exceeded", "ttl_tier", "affinity")
 _NEARLY: Final = 0.95
 """Of what is shared, read: what is not is a provider's rounding, and our guess at lengths."""
@@ -96,16 +96,17 @@ def compare(
     agent: str = "",
 ) -> CacheBreak | None:
     """`find_break` where dialect and rule are known."""
-    found = _compare(wire, rule, requests, usages, idle_s, agent)
-    if found is None or found.section not in ("system", "messages"):
-        return found
-    if spelled_alike(wire, *requests):
-        return found
-    before, after = (spelled_out(wire, request) for request in requests)
-    again = _compare(wire, rule, (before, after), usages, idle_s, agent)
-    if again is None or (again.kind, again.offset) != (found.kind, found.offset):
-        return again
-    return found
+    before, after = requests
+    spelled = (_spelled(wire, before), _spelled(wire, after))
+    found = _compare(wire, rule, spelled, usages, idle_s, agent)
+    if found is None:
+        return None
+    return found.model_copy(update={"path": as_written(found.path, after)})
+
+
+def _spelled(wire: Dialect, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A request in full; what is kept is so already."""
+    return request if isinstance(request, Sent) else spelled_out(wire, request)
 
 
 def _compare(
@@ -122,7 +123,7 @@ def _compare(
     moved = found is not None and found.section in ("messages", "system")
     if moved and _was_a_tail(rule, before, one, other):
         found = None
-    total = sum(len(b.json) for b in other if b.section != "params")
+    total = weight_of(other)
     shared = _shared(one, other)
     if found is None:
         found = _in_headers(rule, before, after)
@@ -135,7 +136,8 @@ def _compare(
     source = "bytes"
     if found is None and rule.matching != "none" and not chained:
         lives = lifetimes(wire, rule, before, _rendered(one), len(shared))
-        found = in_time(rule, shared, total, idle_s, usages, lives)
+        tokens = _in_common(shared, one, total, usages)
+        found = in_time(rule, tokens, idle_s, usages, lives)
         source = "bytes" if found is None else "usage"
     if found is None:
         return None
@@ -393,12 +395,10 @@ def _lost(
         return max(0, tokens_of(blocks[:shared], total, usage) - read)
     known = {b.identity for b in one}
     lost = [b for b in blocks[shared:] if b.identity in known]
-    if found.offset is None:
-        if found.kind in _IN_PLACE:
-            lost = max(lost, blocks[shared : len(_rendered(one))], key=_length)
+    if found.kind == "tool_call_id":  # all that follows has other ids, and says the same
+        lost = max(lost, blocks[shared : len(_rendered(one))], key=_length)
+    if found.offset is None or found.kind == "tool_call_id":
         return tokens_of(lost, total, usage)
-    if found.kind in _IN_PLACE:
-        lost = max(lost, blocks[shared + 1 : len(_rendered(one))], key=_length)
     changed = [b for made in (_rendered(one), blocks) for b in made[shared : shared + 1]]
     part = _part(found, rule, *changed) if len(changed) == len((one, other)) else []
     return tokens_of([*part, *lost], total, usage)
@@ -412,6 +412,19 @@ def _part(found: Found, rule: Rule, old: Block, new: Block) -> list[Block]:
     text = new.json[len(new.json) - in_place :] if in_place else ""
     text = new.json[:start] + text if rule.matching == "breakpoint" else text
     return [Block(new.section, new.path, text)]
+
+
+def _in_common(
+    shared: Sequence[Block],
+    one: Sequence[Block],
+    total: int,
+    usages: tuple[Usage | None, Usage | None],
+) -> int:
+    """Tokens that both begin with; all of the earlier request has been counted by its provider."""
+    counted = usages[0].input_tokens if usages[0] is not None else None
+    if counted and len(shared) == len(_rendered(one)):
+        return counted
+    return tokens_of(shared, total, usages[1])
 
 
 def _was_read(

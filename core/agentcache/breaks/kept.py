@@ -6,6 +6,7 @@ from operator import is_
 from typing import Any, Final, TypeVar, cast
 
 from agentcache.blocks import Block
+from agentcache.breaks.spellings import spelled_out
 from agentcache.breaks.talk import Message, messages_of
 from agentcache.dialects import Dialect, Json
 from agentcache.dialects.base import Sent, is_json
@@ -39,11 +40,11 @@ class Kept(Sent):
 def keep(
     wire: Dialect, request: Mapping[str, Any], headers: Mapping[str, str], likes: Iterable[Kept]
 ) -> Kept:
-    """Keep a request; `likes` are kept ones that it may begin like, the likeliest first.
+    """Keep a request, spelled out; `likes` are kept ones that it may begin like, likeliest first.
 
     The headers stand in it as `extra_headers`.
     """
-    key, made = wire.messages_key, Kept(wire)
+    key, made, request = wire.messages_key, Kept(wire), spelled_out(wire, request)
     held: Any = request.get(key)
     rows = list(cast("Sequence[Any]", held)) if isinstance(held, list | tuple) else []
     rest = {k: v for k, v in request.items() if k != key or not rows}

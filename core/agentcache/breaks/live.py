@@ -2,30 +2,34 @@
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
+from agentcache.blocks import Block
 from agentcache.breaks.finder import compare, money_of, own_text
 from agentcache.breaks.kept import Kept, common, keep
 from agentcache.breaks.seen import Seen, Shelf
+from agentcache.breaks.spellings import as_written, spelled_out
 from agentcache.breaks.talk import is_another
+from agentcache.breaks.texts import alike
 from agentcache.breaks.values import CacheBreak
-from agentcache.dialects import Dialect
-from agentcache.rules import Rule
 
 __all__ = ["Lookout", "Seen"]
 
 _log = logging.getLogger("agentcache")
 _RATES: Final = 256
 _MINUTE_S: Final = 60.0
+_UNTIMED_S: Final = 60.0
+"""Taken to lie between calls whose times are unknown: neither together nor expired."""
 _STANDING: Final = ("below_minimum", "usage_unreported", "mark_missing")
 """What holds for every call of an agent, or every conversation, and is told once of a place."""
 _OTHER_WORDS: Final = (
     *("text_edit", "message_edited", "message_inserted", "message_dropped", "compaction"),
     "window_slid",
 )
-_OTHER_ONES: Final = ("text_edit", "message_edited", "tool_call_id")
+_EDITED: Final = 0.9
+"""Two messages that are so much alike are one, edited."""
 _SEVERAL: Final = 2
 _PHRASE: Final = 160
 """Characters: one message that is shorter may come again by chance."""
@@ -46,7 +50,7 @@ class Lookout:
         self._shelf = Shelf()
         self._starts: dict[tuple[str, str], list[float]] = {}
         self._told: set[tuple[str, str, str]] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a collector may end a stream in here
 
     def judged(self, seen: Seen) -> tuple[CacheBreak | None, Seen | None]:
         """What broke with this call, and the call that it was compared with, as it is kept.
@@ -63,9 +67,9 @@ class Lookout:
         now = self._own(seen)
         with self._lock:
             rate = self._rate(now)
-            own = [s for s in self._shelf.of(seen.agent) if s.wire is now.wire]
+            own = [s for s in self._shelf.of(seen.agent) if _may_share(s, now)]
             mine = [s for s in own if s.forked == seen.forked] or _swapped(own, now)
-            others = [] if mine else self._others(now.wire, now.rule)
+            others = [] if mine else self._others(now)
             self._shelf.put(now)
         kin, found = _found(mine or others, now)
         if found is None or kin is None:
@@ -78,16 +82,18 @@ class Lookout:
             found = _as_said(found, kin, now)
         if found.kind == "evicted" and rate:
             found = found.model_copy(update={"kind": "rate_overflow", "note": rate})
+        found = found.model_copy(update={"path": as_written(found.path, seen.request)})
         return found if mine else found.model_copy(update={"relation": "sibling"}), kin
 
-    def nearest(
-        self, agent: str, wire: Dialect, rule: Rule, request: Mapping[str, Any]
-    ) -> Seen | None:
-        """The call that one about to be sent, as a fork, will be compared with."""
-        keys = tuple([b.identity for b in wire.hashed(request) if b.section != "params"])
+    def nearest(self, asked: Seen) -> Seen | None:
+        """The call that one about to be sent will be compared with."""
+        request = spelled_out(asked.wire, asked.request)
+        blocks = asked.wire.hashed(request)
+        keys = tuple([b.identity for b in blocks if b.section != "params"])
         with self._lock:
-            mine = [s for s in self._shelf.of(agent) if s.forked and s.wire is wire]
-            others = [] if mine else self._others(wire, rule)
+            own = [s for s in self._shelf.of(asked.agent) if _may_share(s, asked)]
+            mine = [s for s in own if s.forked == asked.forked]
+            others = [] if mine else self._others(asked)
         return _nearest(mine or others, keys)
 
     def extends(self, agent: str, number: int, kin: Seen | None) -> bool:
@@ -98,10 +104,10 @@ class Lookout:
             return False
         return common(kin.keys, now.keys) == len(kin.keys)
 
-    def _others(self, wire: Dialect, rule: Rule) -> list[Seen]:
-        """The latest call of each agent through an API, under a rule."""
+    def _others(self, now: Seen) -> list[Seen]:
+        """The latest call of each agent that this one may share a cache with."""
         latest = reversed(self._shelf.latest())
-        return [s for s in latest if s.wire is wire and s.rule.id == rule.id]
+        return [s for s in latest if _may_share(s, now) and s.rule.id == now.rule.id]
 
     def _own(self, seen: Seen) -> Seen:
         """The call with our own copy of its request, which takes over what was kept before."""
@@ -144,10 +150,10 @@ def _found(seen: Sequence[Seen], now: Seen) -> tuple[Seen | None, CacheBreak | N
     found = None if kin is None else _compare(kin, now)
     if kin is None or found is None:
         return kin, None
+    if not _begins_anew(kin, now, found):
+        return kin, found
     base = _base(seen, now.keys)
-    if _begins_anew(kin, now, found) or _is_twin(found, seen, base):
-        return base or kin, None if base is None else _compare(base, now)
-    return kin, found
+    return base or kin, None if base is None else _compare(base, now)
 
 
 def _nearest(seen: Sequence[Seen], keys: tuple[bytes, ...]) -> Seen | None:
@@ -159,6 +165,12 @@ def _nearest(seen: Sequence[Seen], keys: tuple[bytes, ...]) -> Seen | None:
         return next(iter(first), None)
     behind = set(keys[most:])
     return max(first, key=lambda s: (len(behind.intersection(s.keys[most:])), s.ended_s))
+
+
+def _may_share(one: Seen, now: Seen) -> bool:
+    """Whether a call could read what the other wrote: there, with that key, and begun before."""
+    there = one.wire is now.wire and one.place == now.place
+    return there and (one.started_s <= now.started_s or not (one.timed and now.timed))
 
 
 def _swapped(own: Sequence[Seen], now: Seen) -> list[Seen]:
@@ -195,9 +207,15 @@ def _compare(kin: Seen, now: Seen) -> CacheBreak | None:
         now.rule,
         (kin.request, now.request),
         (kin.usage, now.usage),
-        idle_s=0.0 if now.started_s < kin.ended_s else max(1.0, now.started_s - kin.ended_s),
+        idle_s=_idle_s(kin, now),
         agent=now.agent,
     )
+
+
+def _idle_s(kin: Seen, now: Seen) -> float:
+    if not kin.timed or not now.timed:
+        return _UNTIMED_S
+    return 0.0 if now.started_s < kin.ended_s else max(1.0, now.started_s - kin.ended_s)
 
 
 def _is_healthy(kin: Seen, now: Seen, found: CacheBreak) -> bool:
@@ -240,33 +258,32 @@ def _read_enough(kin: Seen, now: Seen) -> bool:
     return now.usage.cached_tokens is None or now.usage.cached_tokens >= known // 2
 
 
+def _behind(seen: Seen, at: int) -> list[Block]:
+    return [b for b in seen.wire.hashed(seen.request) if b.section != "params"][at:]
+
+
 def _base(seen: Sequence[Seen], keys: tuple[bytes, ...]) -> Seen | None:
     """The longest of the calls that a call goes on from."""
     whole = [s for s in seen if common(s.keys, keys) == len(s.keys)]
     return max(whole, key=lambda s: (len(s.keys), s.ended_s), default=None)
 
 
-def _is_twin(found: CacheBreak, seen: Sequence[Seen], base: Seen | None) -> bool:
-    """Whether a conversation that began several times alike goes on under ids of its own."""
-    if found.kind != "tool_call_id" or base is None:
-        return False
-    return sum(s.keys == base.keys for s in seen) > 1
-
-
 def _begins_anew(kin: Seen, now: Seen, found: CacheBreak) -> bool:
     """Whether two calls belong to two conversations, and neither changed what the other said.
 
-    Then nothing that was said behind the change comes again, but for what is asked last; or a text
-    in it, or an id, is another one, and the later call says no more than the earlier one.
+    Then nothing that was said behind the change comes again, but for what is asked last; or all of
+    it does under other ids, and the later call says no more than the earlier one: a second run.
     """
     if found.section != "messages" or found.kind not in (*_OTHER_WORDS, "tool_call_id"):
         return False
-    if found.kind in _OTHER_ONES:
-        shorter = len(now.keys) <= len(kin.keys)
-        if shorter or found.kind == "tool_call_id":
-            return shorter
+    if found.kind == "tool_call_id":
+        return len(now.keys) <= len(kin.keys)
     same = common(kin.keys, now.keys)
-    said = [b for b in now.wire.hashed(now.request) if b.section != "params"][same:-1]
-    kept = [b for b in said if b.section == "messages" and b.identity in kin.keys[same:]]
+    later, before = (_behind(s, same) for s in (now, kin))
+    edited = found.kind in ("text_edit", "message_edited")
+    if edited and later and before and alike(later[0].json, before[0].json) >= _EDITED:
+        return False
+    known = {block.identity for block in before}
+    kept = [b for b in later[:-1] if b.section == "messages" and b.identity in known]
     own = [b for b in kept if not own_text([b])]
     return len(own) < _SEVERAL and sum(len(b.json) for b in own) < _PHRASE

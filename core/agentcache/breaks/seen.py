@@ -12,8 +12,8 @@ from agentcache.usage import Usage
 __all__ = ["Seen", "Shelf"]
 
 _AGENTS: Final = 256
-_EACH: Final = 16
-_ROOM: Final = 64_000_000
+_EACH: Final = 32
+_ROOM: Final = 24_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,9 @@ class Seen:
 
     `number` is that of the call in its ledger, `headers` went with it. `wire` and `rule` are those
     of its endpoint. `original` fingerprints the request as the program made it, before it was
-    forked. `answer_id` is what the provider called its answer. `keys` digest the blocks that
-    render, `size` counts their characters: both once it is kept.
+    forked. `answer_id` is what the provider called its answer. Only calls of one `place`, an
+    address and a key, may share a cache; where a call is not `timed`, its times say nothing. `keys`
+    digest the blocks that render, `size` counts their characters: both once it is kept.
     """
 
     wire: Dialect
@@ -38,16 +39,18 @@ class Seen:
     forked: bool = False
     original: Sequence[Print] = ()
     answer_id: str = ""
+    place: str = ""
+    timed: bool = True
     keys: tuple[bytes, ...] = ()
     size: int = 0
 
 
 class Shelf:
-    """The latest calls of each agent: 16 of each, of 256 agents, of 64 million characters in all.
+    """The latest calls of each agent: 32 of each, of 256 agents, of 24 million characters in all.
 
-    Where there is no room, what is older than an agent's latest goes first, the agent that was
-    silent longest before others; then its latest too. Texts that several requests hold count for
-    each of them, though they are kept once.
+    Where there is no room, the agent that was silent longest loses one: a call that a later one
+    goes on from before others, then the oldest, its latest last. Texts that several requests hold
+    count for each of them, though they are kept once.
     """
 
     def __init__(self, room: int = _ROOM) -> None:
@@ -77,6 +80,16 @@ class Shelf:
             self._drop(next(several, next(iter(self._seen))))
 
     def _drop(self, agent: str) -> None:
-        self._size -= self._seen[agent].pop(0).size
+        held = self._seen[agent]
+        self._size -= held.pop(_spare(held)).size
         if not self._seen[agent]:
             del self._seen[agent]
+
+
+def _spare(held: Sequence[Seen]) -> int:
+    """The number of a call that a later one holds all of; else that of the oldest."""
+    for n, one in enumerate(held[:-1]):
+        long = len(one.keys)
+        if any(len(s.keys) > long and s.keys[:long] == one.keys for s in held[n + 1 :]):
+            return n
+    return 0

@@ -1,37 +1,15 @@
 """Two ways of writing one request: a text, or a list of one part that is that text."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from agentcache.dialects import Dialect, Json
 from agentcache.dialects.base import is_json, is_list, role_of
 
-__all__ = ["spelled_alike", "spelled_out"]
+__all__ = ["as_written", "spelled_out"]
 
-
-def spelled_alike(wire: Dialect, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether both requests are written in one way, as far as they have messages in common."""
-    if type(one.get("system")) is not type(other.get("system")):
-        return False
-    pairs = zip(*(_rows(request.get(wire.messages_key)) for request in (one, other)), strict=False)
-    return all(_shape(a) == _shape(b) for a, b in pairs)
-
-
-def _rows(held: Any) -> list[Any]:
-    return held if is_list(held) else []
-
-
-def _shape(row: Any) -> object:
-    """How a message is written, whatever it says."""
-    if not is_json(row):
-        return _kind(row)
-    content: Any = row.get("content")
-    parts = [_kind(p.get("content")) for p in content if is_json(p)] if is_list(content) else []
-    return (_kind(content), parts, *(key in row for key in ("type", "id", "status")))
-
-
-def _kind(value: object) -> str:
-    return type(value).__name__
+_STEP: Final = re.compile(r"\.?[^.\[\]]+|\[\d+\]")
 
 
 def spelled_out(wire: Dialect, request: Mapping[str, Any]) -> Json:
@@ -41,11 +19,29 @@ def spelled_out(wire: Dialect, request: Mapping[str, Any]) -> Json:
     out = dict(request)
     if write is None:
         return out
+    if isinstance(held, str):
+        held = [{"role": "user", "content": held}]
     if is_list(held):
         out[wire.messages_key] = [write(row) if is_json(row) else row for row in held]
     if wire.name == "anthropic.messages" and isinstance(out.get("system"), str):
         out["system"] = _parts(out["system"])
     return out
+
+
+def as_written(path: str, request: Mapping[str, Any]) -> str:
+    """A place in what was spelled out, as it is called in the request itself."""
+    held: Any = request
+    for found in _STEP.finditer(path):
+        if isinstance(held, str):
+            return path[: found.start()]
+        name = found[0].strip(".[]")
+        if is_list(held) and name.isdigit() and int(name) < len(held):
+            held = held[int(name)]
+        elif is_json(held) and name in held:
+            held = held[name]
+        else:
+            return path
+    return path
 
 
 def _chat(message: Json) -> Json:

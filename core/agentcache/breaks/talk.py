@@ -375,6 +375,8 @@ def _first(
 
 def _in_parts(one: list[Any], other: list[Any]) -> tuple[Kind, int] | None:
     """Parts of a message that came, went or changed places: (what happened, the first of them)."""
+    if len(one) == len(other) == 1:
+        return None  # the same part, or another one
     a, b = [dumps(part) for part in one], [dumps(part) for part in other]
     at = next(
         (n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))

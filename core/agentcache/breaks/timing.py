@@ -1,6 +1,7 @@
 """What bytes cannot show: lifetimes, minimums and misses, from usage and idle time."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from agentcache.blocks import Block, dumps, estimate_tokens
@@ -9,32 +10,37 @@ from agentcache.dialects import Dialect
 from agentcache.rules import Rule
 from agentcache.usage import Usage
 
-__all__ = ["in_time", "lifetimes", "tokens_of"]
+__all__ = ["in_time", "lifetimes", "tokens_of", "weight_of"]
 
 _READ: Final = 0.8
 """Share of the expected tokens that counts as a hit; estimates are that far off."""
 _SURE: Final = 0.8
 _TOGETHER_S: Final = 0.5
 _LONG: Final = 60_000
-_PER_TOKEN: Final = 4.4
-"""Characters of a token in long texts, where a closer look would take too long."""
+"""Characters of a text that is looked at as a whole."""
+_SAMPLES: Final = 5
+_SAMPLE: Final = 8_000
+_DATA_FROM: Final = 2_000
+_DATA: Final = re.compile(r"[A-Za-z0-9+/_-]{1000,}={0,2}")
+_DATA_WORDS: Final = ("base64", "encrypted_content", "signature")
+_IMAGE: Final = 800
+_KNOWN: Final = 65_536
+_WEIGHED: Final[dict[bytes, int]] = {}
 
 
 def in_time(
     rule: Rule,
-    shared: Sequence[Block],
-    total: int,
+    tokens: int,
     idle_s: float | None,
     usages: tuple[Usage | None, Usage | None],
     lives: Sequence[float],
 ) -> Found | None:
     """Why a prefix that did not move was not read; None if it was, or if nothing tells.
 
-    `shared` are the blocks that both requests begin with, `total` the characters of the later one.
-    `lives` are the seconds that entries live which the earlier one wrote there, in order.
+    `tokens` are those that both requests begin with, `lives` the seconds that entries live which
+    the earlier one wrote there, in order.
     """
     before, after = usages
-    tokens = tokens_of(shared, total, after)
     expired = idle_s is not None and idle_s > lives[-1]
     level: Literal["all", "messages"] = "messages" if max(lives) > (idle_s or 0) else "all"
     lived = f"{idle_s or 0:,.0f} s since the last call; entries live {lives[-1]:,.0f} s."
@@ -94,13 +100,37 @@ def _ttl_s(rule: Rule, asked: str, usual: float | None = None) -> float:
 def tokens_of(blocks: Sequence[Block], total: int, usage: Usage | None) -> int:
     """Tokens of blocks, out of what the provider counted for the whole request.
 
-    `total` are the characters of that. Without a count, they are estimated.
+    `total` is what that weighs. Without a count, they are estimated.
     """
-    texts = [b.json for b in blocks if b.section != "params"]
-    characters = sum(map(len, texts))
+    estimated = weight_of(blocks)
     counted = usage.input_tokens if usage is not None else None
-    if counted and total:
-        return round(counted * characters / total)
-    if characters > _LONG:
-        return round(characters / _PER_TOKEN)
-    return sum(map(estimate_tokens, texts))
+    return round(counted * estimated / total) if counted and total else estimated
+
+
+def weight_of(blocks: Iterable[Block]) -> int:
+    """Tokens of the blocks that render, estimated; each text is looked at once."""
+    return sum([_weigh(b) for b in blocks if b.section != "params"])
+
+
+def _weigh(block: Block) -> int:
+    found = _WEIGHED.get(block.identity)
+    if found is None:
+        if len(_WEIGHED) >= _KNOWN:
+            _WEIGHED.clear()
+        found = _WEIGHED[block.identity] = _estimated(block.json)
+    return found
+
+
+def _estimated(text: str) -> int:
+    """Tokens of a text; of a long one, by samples of it. Data that is no text counts as one image.
+
+    Providers bill an image by its size in pixels, which is not told here.
+    """
+    if len(text) > _DATA_FROM and any(word in text for word in _DATA_WORDS):
+        text, count = _DATA.subn("", text)
+        return count * _IMAGE + _estimated(text)
+    if len(text) <= _LONG:
+        return estimate_tokens(text)
+    step = (len(text) - _SAMPLE) // (_SAMPLES - 1)
+    parts = [text[n * step : n * step + _SAMPLE] for n in range(_SAMPLES)]
+    return round(estimate_tokens("".join(parts)) * len(text) / (_SAMPLE * _SAMPLES))

@@ -17,8 +17,6 @@ __all__ = ["NOT_WRAPPED", "Judge", "stands_alone"]
 
 NOT_WRAPPED: Final = "recorded: the program was not wrapped"
 _CHAINED: Final = ("previous_response_id", "conversation")
-_UNTIMED_S: Final = 60.0
-"""Taken to lie between calls whose times are unknown: neither together nor expired."""
 _MISSES: Final = ("concurrent_cold", "evicted")
 
 
@@ -79,10 +77,12 @@ class Judge:
             recorded.request,
             recorded.headers,
             made.usage,
-            made.started_s if timed else _UNTIMED_S,
+            made.started_s if timed else 0.0,
             made.ended_s if timed else 0.0,
             made.index,
             made.forked,
+            place=recorded.base_url,
+            timed=timed,
         )
         found, kin = self._lookout.judged(now)
         if found is not None and kin is not None:
