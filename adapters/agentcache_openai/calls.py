@@ -2,11 +2,20 @@
 
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Final
+from weakref import ref
 
 from agentcache.attach import Flight
 from agentcache.dialects import Json
@@ -21,6 +30,7 @@ Opens = Callable[[Json, Mapping[str, str]], Flight]
 
 _log = logging.getLogger("agentcache")
 _BETA: Final = "anthropic-beta"
+_CLOSES: Final[Sequence[str]] = ("close", "aclose")
 _now: ContextVar["Going | None"] = ContextVar("agentcache_sdk_call", default=None)
 
 
@@ -38,6 +48,7 @@ class Going:
         self._tokens: list[Token[Going | None]] = []
         self._flight: Flight | None = None
         self._tally = Tally()
+        self._reading = False
         self.record = ExitStack()
 
     def __enter__(self) -> None:
@@ -80,37 +91,56 @@ class Going:
         """An answer, recorded. What is still to be read records itself as it is, in place."""
         if self._flight is None:
             return answer
-        if getattr(answer, "_iterator", None) is not None:
-            return self._tapped(answer)
-        response = getattr(answer, "http_response", None)
-        if response is None:
-            self._end(answer)
-        elif response.is_closed:
-            self._end(_body(response))
-        else:
-            self._wait(answer, response)
+        try:
+            whole = self._whole(answer)
+        except Exception:  # noqa: BLE001 - recording never breaks the host
+            _log.exception("agentcache could not read an answer; the program goes on")
+            whole = True
+        if whole:
+            self.record.close()
         return answer
 
-    def _end(self, answer: Any) -> None:
-        self._tally.notice(answer)
-        self.record.close()
+    def _whole(self, answer: Any) -> bool:
+        """Read an answer; else say that it is still to be read, and be told of that."""
+        if getattr(answer, "_iterator", None) is not None:
+            self._tapped(answer)
+            return False
+        response = getattr(answer, "http_response", None)
+        if response is not None and not response.is_closed:
+            self._wait(answer, response)
+            return False
+        self._tally.notice(answer if response is None else _body(response))
+        return True
 
-    def _tapped(self, stream: Any) -> Any:
+    def _tapped(self, stream: Any) -> None:
         tap = self._aread if hasattr(stream, "__anext__") else self._read
         stream._iterator = tap(stream._iterator)
-        return stream
+        response: Any = getattr(stream, "response", None)
+        if hasattr(response, "__dict__"):
+            self.record.callback(_on_close(response, self))
 
     def _read(self, source: Iterator[Any]) -> Iterator[Any]:
         with self.record:
+            self._reading = True
             for piece in source:
                 self._notice(piece)
+                self._reading = False
                 yield piece
+                self._reading = True
 
     async def _aread(self, source: AsyncIterator[Any]) -> AsyncIterator[Any]:
         with self.record:
+            self._reading = True
             async for piece in source:
                 self._notice(piece)
+                self._reading = False
                 yield piece
+                self._reading = True
+
+    def closed(self) -> None:
+        """Record a stream that is closed before its end; an SDK also closes one at its end."""
+        if not self._reading:
+            self.record.__exit__(GeneratorExit, GeneratorExit(), None)
 
     def _notice(self, piece: Any) -> None:
         """Read a piece of a stream; the last event of Responses holds the whole response."""
@@ -122,7 +152,8 @@ class Going:
         """Record a raw answer when it is parsed or read, or else when it is closed."""
 
         def done(_: Any) -> None:
-            self._end(_body(response))
+            self._tally.notice(_body(response))
+            self.record.close()
 
         _tap(raw, {"parse": self.answered, "read": done, "close": done})
 
@@ -146,6 +177,32 @@ def _tap(x: Any, tails: Mapping[str, Callable[[Any], object]]) -> None:
         real = getattr(x, name, None)
         if real is not None:
             setattr(x, name, tapped(real, tail))
+
+
+def _on_close(response: Any, going: Going) -> Callable[[], None]:
+    """Have a response tell a call when the program closes it; what undoes that.
+
+    It holds the call weakly: with the last to hold a stream goes what reads it, and the call.
+    """
+    own: dict[str, Any] = response.__dict__
+    before = {k: v for k, v in own.items() if k in _CLOSES}
+    told = ref(going)
+
+    def tapped(real: Callable[..., Any]) -> Callable[..., Any]:
+        def close(*args: Any, **kwargs: Any) -> Any:
+            call = told()
+            if call is not None:
+                call.closed()
+            return real(*args, **kwargs)
+
+        return close
+
+    def undo() -> None:
+        put_back(response, _CLOSES)
+        own.update(before)
+
+    own |= {k: tapped(getattr(response, k)) for k in _CLOSES if hasattr(response, k)}
+    return undo
 
 
 def put_back(x: Any, names: Iterable[str]) -> None:

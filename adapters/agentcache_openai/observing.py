@@ -95,7 +95,7 @@ class _Watch:
     sessions: dict[tuple[str, ...], Session] = field(default_factory=dict[tuple[str, ...], Session])
     forks: dict[tuple[str, ...], Fork] = field(default_factory=dict[tuple[str, ...], Fork])
     voices: Voices = field(default_factory=lambda: Voices(_name_of))
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
     def begin(self, client: Any) -> None:
         """Stand in for a client's calls; another's stand-ins are kept for the end."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -144,15 +145,20 @@ class Ledger:
         self.source: Literal["measured", "emulated"] = source
         self.content = content
         self._calls: list[Call] = []
-        self._claimed = 0
+        self._written = 0
+        self._numbers = count()
         self._notes: dict[str, None] = {}
-        self._lock = threading.Lock()
+        # The garbage collector ends streams nobody reads: a call may be recorded wherever something
+        # is made, in here too. So this thread may come in again, and nobody waits for the writing.
+        self._lock = threading.RLock()
+        self._writing = threading.Lock()
 
     @property
     def calls(self) -> tuple[Call, ...]:
         """All calls so far, in the order they ended."""
         with self._lock:
-            return tuple(self._calls)
+            held = self._calls[:]  # a tuple is made of what is not appended to meanwhile
+        return tuple(held)
 
     def backwards(self) -> Iterator[Call]:
         """The calls from the latest back, without a copy: for a look at the last few."""
@@ -167,7 +173,8 @@ class Ledger:
     def notes(self) -> tuple[str, ...]:
         """What a reader of the report should know beside the calls."""
         with self._lock:
-            return tuple(self._notes)
+            held = list(self._notes)
+        return tuple(held)
 
     def answered(self, *signs: object) -> None:
         """Look at an answer's id and fingerprint: the loopback provider's own say `emulated`."""
@@ -182,21 +189,39 @@ class Ledger:
     def claim(self) -> int:
         """The index of a call that is going to be recorded."""
         with self._lock:
-            self._claimed += 1
-            return self._claimed - 1
+            return next(self._numbers)
 
     def record(self, call: Call) -> None:
         """Add a call. Never raises into the host: what goes wrong is logged."""
         try:
+            kept = call if self.content else replace(call, request=None)
             with self._lock:
-                self._claimed += call.index < 0
-                numbered = call if call.index >= 0 else replace(call, index=self._claimed - 1)
-                self._calls.append(numbered if self.content else replace(numbered, request=None))
-                if self.path is not None:
-                    line = {"at": time.time(), "source": self.source}
-                    line |= numbered.line(content=self.content)
-                    with _appended(self.path, content=self.content) as file:
-                        file.write(json.dumps(line, ensure_ascii=False, default=_plain) + "\n")
+                if kept.index < 0:
+                    kept = replace(kept, index=self.claim())
+                self._calls.append(kept)
+        except Exception:  # noqa: BLE001 - recording never breaks the host
+            _log.exception("agentcache could not record a call of %r", call.agent)
+        if self.path is not None:
+            self._write(self.path)
+
+    def _write(self, path: Path) -> None:
+        """Append what the file does not hold yet; whoever writes already takes it along."""
+        while self._written < len(self._calls) and self._writing.acquire(blocking=False):
+            try:
+                while self._written < len(self._calls):
+                    call = self._calls[self._written]
+                    self._written += 1
+                    self._append(path, call)
+            finally:
+                self._writing.release()
+
+    def _append(self, path: Path, call: Call) -> None:
+        try:
+            line = {"at": time.time(), "source": self.source}
+            line |= call.line(content=self.content)
+            text = json.dumps(line, ensure_ascii=False, default=_plain) + "\n"
+            with _appended(path, content=self.content) as file:
+                file.write(text)
         except Exception:  # noqa: BLE001 - recording never breaks the host
             _log.exception("agentcache could not record a call of %r", call.agent)
 

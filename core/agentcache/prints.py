@@ -69,6 +69,12 @@ class Prints(Sequence[Print]):
     def __repr__(self) -> str:
         return repr(self._whole())
 
+    def __deepcopy__(self, memo: object) -> "Prints":
+        return self  # nothing in it changes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _woven, (self._whole(),)  # flat: link by link, a long one is too deep
+
     def _whole(self) -> tuple[Print, ...]:
         out: list[Print] = []
         link = self._last
@@ -97,6 +103,10 @@ class Weaver:
                 self._made[key] = link
             last = link
         return Prints(last)
+
+
+def _woven(made: Iterable[Print]) -> Prints:
+    return Weaver()(made)
 
 
 class Printer:

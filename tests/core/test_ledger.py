@@ -190,6 +190,61 @@ def test_threads_lose_no_call(tmp_path) -> None:
     assert [json.loads(line)["index"] for line in lines] == list(range(200))
 
 
+def test_a_call_that_ends_while_another_is_recorded_is_recorded_after_it(
+    tmp_path, monkeypatch
+) -> None:
+    ledger = Ledger(tmp_path / "calls.jsonl")
+    real, late = Call.line, [f"late {n}" for n in range(5)]
+
+    def line(self: Call, **how: bool) -> dict[str, object]:
+        if late:  # as the garbage collector does: in this thread, in the middle of things
+            ledger.record(call(late.pop(0), index=ledger.claim()))
+            assert len(ledger.calls) > 1
+        return real(self, **how)
+
+    monkeypatch.setattr(Call, "line", line)
+    ledger.extend([call("a"), call("b")])
+
+    lines = (tmp_path / "calls.jsonl").read_text().splitlines()
+    told = [(made["index"], made["agent"]) for made in map(json.loads, lines)]
+    assert told == [(c.index, c.agent) for c in ledger.calls]
+    agents = [agent for _, agent in told]
+    assert agents == ["a", *(f"late {n}" for n in range(5)), "b"]
+
+
+def test_no_thread_waits_for_a_slow_disk(tmp_path, monkeypatch) -> None:
+    ledger = Ledger(tmp_path / "calls.jsonl")
+    real, begun, go_on = Call.line, threading.Event(), threading.Event()
+
+    def line(self: Call, **how: bool) -> dict[str, object]:
+        begun.set()
+        assert go_on.wait(60)
+        return real(self, **how)
+
+    monkeypatch.setattr(Call, "line", line)
+    slow = threading.Thread(target=ledger.record, args=[call("a")])
+    slow.start()
+    assert begun.wait(60)
+    ledger.record(call("b"))
+    assert [c.agent for c in ledger.calls] == ["a", "b"]
+    go_on.set()
+    slow.join()
+
+    lines = (tmp_path / "calls.jsonl").read_text().splitlines()
+    assert [json.loads(made)["agent"] for made in lines] == ["a", "b"]
+
+
+def test_a_call_that_cannot_be_written_keeps_no_other_from_it(tmp_path, caplog) -> None:
+    ledger = Ledger(tmp_path / "calls.jsonl", content=True)
+
+    ledger.extend([call("a"), call("b", request={(1, 2): "no key of JSON"}), call("c")])
+
+    lines = (tmp_path / "calls.jsonl").read_text().splitlines()
+    assert [json.loads(made)["agent"] for made in lines] == ["a", "c"]
+    assert [c.agent for c in ledger.calls] == ["a", "b", "c"]
+    assert "could not record a call of 'b'" in caplog.text
+
+
 @pytest.mark.parametrize(("first", "seconds"), [(1.5, 0.5), (None, None)])
 def test_the_time_to_the_first_token_is_known_only_for_streams(first, seconds) -> None:
     assert call(first_event_s=first).time_to_first_token_s == seconds

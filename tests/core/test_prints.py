@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pickle
 import sys
 import tracemalloc
 
@@ -82,4 +83,7 @@ def test_a_line_of_a_ledger_holds_them_all() -> None:
 def test_no_length_is_too_deep(length) -> None:
     made = Printer(10)(blocks([str(n) for n in range(length)]))
     assert len(made) == len(tuple(made)) == length
+    assert copy.deepcopy(made) is made
+    assert pickle.loads(pickle.dumps(made)) == copy.copy(made) == made
+    assert pickle.loads(pickle.dumps(Prints())) == Prints()
     del made

@@ -12,7 +12,6 @@ from agentcache.breaks.kept import Kept, common, keep
 from agentcache.breaks.seen import Seen, Shelf
 from agentcache.breaks.spellings import as_written, spelled_out
 from agentcache.breaks.talk import is_another
-from agentcache.breaks.texts import alike
 from agentcache.breaks.values import CacheBreak
 
 __all__ = ["Lookout", "Seen"]
@@ -28,8 +27,6 @@ _OTHER_WORDS: Final = (
     *("text_edit", "message_edited", "message_inserted", "message_dropped", "compaction"),
     "window_slid",
 )
-_EDITED: Final = 0.9
-"""Two messages that are so much alike are one, edited."""
 _SEVERAL: Final = 2
 _PHRASE: Final = 160
 """Characters: one message that is shorter may come again by chance."""
@@ -245,17 +242,18 @@ def _is_by_design(kin: Seen, now: Seen, found: CacheBreak) -> bool:
     """
     if found.section != "messages":
         return False
-    one, other = ([p for p in s.original if p.section != "params"] for s in (kin, now))
-    same = common([p.chain for p in one], [p.chain for p in other])
-    if same < len(one) and one[same].section == "tools":
-        return _read_enough(kin, now)  # prints tell nothing of what is behind
+    one, other = (
+        [p for p in s.original if p.section not in ("params", "tools")] for s in (kin, now)
+    )
+    if _tools(kin) == _tools(now):
+        same = common([p.chain for p in one], [p.chain for p in other])
+    else:  # a fingerprint covers all before it: told by place and weight
+        same = common([(p.path, p.weight) for p in one], [(p.path, p.weight) for p in other])
     return same >= len(one) - _LAST
 
 
-def _read_enough(kin: Seen, now: Seen) -> bool:
-    """Whether a fork read at least half of what its agent had read or written before."""
-    known = (kin.usage.cached_tokens or 0) + (kin.usage.cache_write_tokens or 0)
-    return now.usage.cached_tokens is None or now.usage.cached_tokens >= known // 2
+def _tools(seen: Seen) -> list[str]:
+    return [p.chain for p in seen.original if p.section == "tools"][-1:]
 
 
 def _behind(seen: Seen, at: int) -> list[Block]:
@@ -280,9 +278,6 @@ def _begins_anew(kin: Seen, now: Seen, found: CacheBreak) -> bool:
         return len(now.keys) <= len(kin.keys)
     same = common(kin.keys, now.keys)
     later, before = (_behind(s, same) for s in (now, kin))
-    edited = found.kind in ("text_edit", "message_edited")
-    if edited and later and before and alike(later[0].json, before[0].json) >= _EDITED:
-        return False
     known = {block.identity for block in before}
     kept = [b for b in later[:-1] if b.section == "messages" and b.identity in known]
     own = [b for b in kept if not own_text([b])]

@@ -375,14 +375,12 @@ def _first(
 
 def _in_parts(one: list[Any], other: list[Any]) -> tuple[Kind, int] | None:
     """Parts of a message that came, went or changed places: (what happened, the first of them)."""
-    if len(one) == len(other) == 1:
-        return None  # the same part, or another one
+    if not one or not other or len(one) == len(other) == 1 or one == other:
+        return None
     a, b = [dumps(part) for part in one], [dumps(part) for part in other]
     at = next(
         (n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
     )
-    if a == b or not a or not b:
-        return None
     if sorted(a) == sorted(b):
         return "order", at
     if len(b) < len(a) and _is_within(b, a):

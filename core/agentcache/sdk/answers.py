@@ -1,7 +1,10 @@
 """What comes back from an SDK: usage read, and calls to another agent's tools found and renamed."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
+
+from pydantic import BaseModel
 
 from agentcache.allow import foreign_tools
 from agentcache.breaks.vendors import Verdict, verdict_in
@@ -10,6 +13,7 @@ from agentcache.usage import Usage
 
 __all__ = ["Tally", "count_all", "foreign_calls", "renamed"]
 
+_log = logging.getLogger("agentcache")
 _MARK: Final = "not_your_tool__"
 """Stands before the name of a tool that is not the agent's: its own tool runner refuses it."""
 
@@ -29,14 +33,23 @@ class Tally:
         return Usage.from_payload(self._said or None)
 
     def notice(self, answer: Any) -> None:
-        """Read an answer, or a piece of one; each of Anthropic's says what was used so far."""
-        for held in (answer, _field(answer, "message")):
-            used = _plain(_field(held, "usage"))
-            self._said |= {k: v for k, v in used.items() if v is not None}
-            self.verdict = verdict_in(held) or self.verdict
-            found = (_field(held, "id"), _field(held, "system_fingerprint"))
-            new = tuple(str(sign) for sign in found if sign and str(sign) not in self.signs)
-            self.signs += new
+        """Read an answer, or a piece of one; each of Anthropic's says what was used so far.
+
+        Never raises into the host: compatible hosts send all sorts of things.
+        """
+        try:
+            for held in (answer, _field(answer, "message")):
+                self._notice(held)
+        except Exception:  # noqa: BLE001 - recording never breaks the host
+            _log.exception("agentcache could not read an answer; the program goes on")
+
+    def _notice(self, held: Any) -> None:
+        used = _plain(_field(held, "usage"))
+        self._said |= {k: v for k, v in used.items() if v is not None}
+        self.verdict = verdict_in(held) or self.verdict
+        found = (_field(held, "id"), _field(held, "system_fingerprint"))
+        new = tuple(str(sign) for sign in found if sign and str(sign) not in self.signs)
+        self.signs += new
 
 
 def _field(held: Any, name: str) -> Any:
@@ -45,13 +58,13 @@ def _field(held: Any, name: str) -> Any:
 
 
 def _plain(usage: Any) -> dict[str, Any]:
-    """A usage object as JSON; frameworks also hand on plain ones."""
-    if usage is None:
-        return {}
+    """A usage object as JSON, frameworks also hand on plain ones; nothing for what is neither."""
     if is_json(usage):
         return usage
-    dump: Any = getattr(usage, "model_dump", None)
-    said: dict[str, Any] = dict(dump() if dump is not None else usage.__dict__)
+    if isinstance(usage, BaseModel):
+        said: dict[str, Any] = usage.model_dump(warnings=False)
+    else:
+        said = getattr(usage, "__dict__", {})
     return said if any(said.values()) else {}  # AutoGen writes 0 for what it was not told
 
 
