@@ -170,3 +170,15 @@ def test_objects_of_an_sdk_are_what_it_sends() -> None:
     found = find_break(said("Yes."), said("No."))
     assert isinstance(found, CacheBreak)
     assert (found.kind, found.path) == ("message_edited", "messages[6].content")
+
+
+def test_data_that_is_no_text_weighs_as_one_image() -> None:
+    data = "QUJD" * 20_000
+    image = f"data:image/png;base64,{data}"
+    for words, weighs in ((image, 800), ("base64 " * 1_000, 2_000), ("signature " * 9_000, 13_000)):
+        before = chat()
+        before["messages"][1]["content"] = [{"type": "text", "text": words}]
+        after = grown(before, "messages.0.content", f"{BRIEF} Be kind.")
+        found = find_break(before, after)
+        assert found is not None
+        assert found.tokens_lost == pytest.approx(weighs, rel=0.3)

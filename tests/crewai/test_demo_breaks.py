@@ -11,7 +11,7 @@ NAMES = ["Market researcher", "Pricing analyst", "Reviewer"]
 
 
 def said(found: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    return [(b["agent"], b["kind"], b["path"], b["offset"]) for b in found]
+    return [(b["agent"], b["kind"], b["path"]) for b in found]
 
 
 @pytest.mark.parametrize(
@@ -32,10 +32,11 @@ def test_three_breaks_are_named_and_forks_heal_what_they_can(
     told = json.loads(out)
     plain, forked = told["runs"]
     expected = [
-        (NAMES[0], "timestamp", system, 89),
-        (NAMES[1], "order", "tools[0]", None),
-        (NAMES[2], "model", "model", None),
+        (NAMES[0], "timestamp", system),
+        (NAMES[1], "order", "tools[0]"),
+        (NAMES[2], "model", "model"),
     ]
+    assert plain["breaks"][0]["offset"] in range(75, 93)  # what of the time differs
     assert told["source"] == "emulated"
     assert said(plain["breaks"]) == expected
     assert all(b["tokens_lost"] > 2_000 and b["text"] in live for b in plain["breaks"])

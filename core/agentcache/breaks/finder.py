@@ -31,7 +31,10 @@ _IN_PLACE: Final = (
     "tool_call_id",
 )
 """Changes that leave a text what it was: all of it behind the change would have been read."""
-_UNMET: Final = ("mark_missing", "mark_moved_back", "lookback_exceeded", "ttl_tier", "affinity")
+_UNMET: Final = (
+    *("mark_missing", "mark_moved_back", "lookback_exceeded", "ttl_tier", "affinity"),
+    "beta_headers",
+)
 _NEARLY: Final = 0.95
 """Of what is shared, read: what is not is a provider's rounding, and our guess at lengths."""
 _OWN_TEXT: Final = re.compile(r'<agent name=\\"(.*?)\\">')
@@ -125,18 +128,18 @@ def _compare(
         found = None
     total = weight_of(other)
     shared = _shared(one, other)
+    tokens = _in_common(shared, one, total, usages)
     if found is None:
         found = _in_headers(rule, before, after)
-        found = None if _was_read(found, rule, shared, total, usages[1]) else found
+        found = None if _was_read(found, rule, tokens, usages[1]) else found
     chained = any(after.get(name) for name in ("previous_response_id", "conversation"))
     again = usages[1] is None and before == after
     if found is None and not chained and not again:
         found = in_marks(wire, rule, requests, _rendered(one), _rendered(other))
-        found = None if _was_read(found, rule, shared, total, usages[1]) else found
+        found = None if _was_read(found, rule, tokens, usages[1]) else found
     source = "bytes"
     if found is None and rule.matching != "none" and not chained:
         lives = lifetimes(wire, rule, before, _rendered(one), len(shared))
-        tokens = _in_common(shared, one, total, usages)
         found = in_time(rule, tokens, idle_s, usages, lives)
         source = "bytes" if found is None else "usage"
     if found is None:
@@ -427,14 +430,11 @@ def _in_common(
     return tokens_of(shared, total, usages[1])
 
 
-def _was_read(
-    found: Found | None, rule: Rule, shared: Sequence[Block], total: int, usage: Usage | None
-) -> bool:
+def _was_read(found: Found | None, rule: Rule, tokens: int, usage: Usage | None) -> bool:
     """Whether marks that do not meet cost nothing: too little to be kept, or read all the same."""
     read = usage.cached_tokens if usage is not None else None
     if found is None or found.kind not in _UNMET or read is None:
         return False
-    tokens = tokens_of(shared, total, usage)
     return tokens < rule.min_tokens or read >= _NEARLY * tokens
 
 

@@ -126,9 +126,13 @@ def _estimated(text: str) -> int:
 
     Providers bill an image by its size in pixels, which is not told here.
     """
+    images = 0
     if len(text) > _DATA_FROM and any(word in text for word in _DATA_WORDS):
-        text, count = _DATA.subn("", text)
-        return count * _IMAGE + _estimated(text)
+        text, images = _DATA.subn("", text)
+    return images * _IMAGE + _of_text(text)
+
+
+def _of_text(text: str) -> int:
     if len(text) <= _LONG:
         return estimate_tokens(text)
     step = (len(text) - _SAMPLE) // (_SAMPLES - 1)
