@@ -33,6 +33,7 @@ _APIS: Final = {
 _CALLS: Final = ("request", "_build_request")
 _COPIES: Final = ("copy", "with_options")
 _SECRETS: Final = ("api_key", "auth_token", "organization", "project")
+_FORKS: Final = 512
 _VENDOR_URLS: Final = ("https://api.openai.com/v1", "https://api.anthropic.com")
 
 
@@ -128,12 +129,14 @@ class _Watch:
             session = self.sessions.get(key)
             if session is None:
                 session = self.sessions[key] = self._session(*key)
-            parts = session.parent.dialect.split(request)
-            name = self.voices.name("\n".join(parts.system), parts.messages)
-            mine = (*key, name)
-            fork = self.forks.get(mine)
-            if fork is None:
-                fork = self.forks[mine] = session.fork(name)
+        parts = session.parent.dialect.split(request)
+        name = self.voices.name("\n".join(parts.system), parts.messages)
+        mine = (*key, name)
+        with self.lock:
+            fork = self.forks.pop(mine, None) or session.fork(name)
+            self.forks[mine] = fork
+            while len(self.forks) > _FORKS:
+                del self.forks[next(iter(self.forks))]
         return fork
 
     def _session(self, dialect: str, model: str, url: str, digest: str) -> Session:
@@ -143,8 +146,8 @@ class _Watch:
 
 
 def _name_of(said: str) -> str:
-    """An agent's name, by how it is spoken to first; the same in every process."""
-    told = said[:200].encode("utf-8", "surrogatepass")
+    """An agent's name, by how it is spoken to; the same in every process."""
+    told = said.encode("utf-8", "surrogatepass")
     return f"agent {hashlib.blake2b(told, digest_size=3).hexdigest()}" if told else "agent"
 
 

@@ -16,6 +16,7 @@ import openai
 import agentcache
 from agentcache import Ledger, loopback
 from agentcache.errors import CacheBreakWarning
+from agentcache_openai import observing
 
 from .conftest import opened
 
@@ -212,3 +213,39 @@ def test_agents_made_of_one_template_are_apart_and_silent(provider) -> None:
         talk(client, lambda _, role=role: LONG.replace("clerk", role))
     assert found == []
     assert len({call.agent for call in ledger.calls}) == 3
+
+
+CHATS = {
+    "role in front": ("You are Alice, the coder.\n{}", "You are Bob, the critic.\n{}"),
+    "role behind": ("{}\nYou are Alice, the coder.", "{}\nYou are Bob, the critic."),
+    "same words": ("Buy from the seller. Be firm. {}", "Be the seller. Buy from firm. {}"),
+    "time in front": ("It is 10:31:07. Plan the work. {}", "It is 10:31:09. Search the web. {}"),
+}
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("case", CHATS)
+def test_members_of_a_team_are_apart_and_silent(provider, case, together) -> None:
+    found: list[Any] = []
+    client = client_of(provider, "chat", is_async=False)
+    ledger = Ledger()
+    agentcache.observe(client, on_break=found.append, ledger=ledger)
+    said: list[dict[str, Any]] = [{"role": "user", "content": "Build a shop."}]
+    for turn in range(3):
+        for text in CHATS[case]:
+            asked = said if together else [{"role": "user", "content": f"Task {turn} {text[:9]}"}]
+            messages = [{"role": "system", "content": text.format(LONG)}, *asked]
+            client.chat.completions.create(model="gpt-4.1-mini", messages=messages)
+            said = [*said, {"role": "assistant", "content": f"{text[:9]} says {turn}."}]
+    assert found == []
+    assert len({call.agent for call in ledger.calls}) == 2
+
+
+def test_agents_without_number_are_not_all_kept(provider, mocker) -> None:
+    mocker.patch.object(observing, "_FORKS", 4)
+    client = client_of(provider, "chat", is_async=False)
+    agentcache.observe(client)
+    for n in range(9):
+        run(client, "chat", f"You are clerk {n}.")
+    assert len(vars(client)["request"].watch.forks) == 4
+    assert len({call.agent for call in observing.attachments(client)[0].ledger.calls}) == 9

@@ -7,7 +7,7 @@ from typing import Final
 
 from agentcache.breaks.values import Kind
 
-__all__ = ["covering", "masked"]
+__all__ = ["covering", "masked", "moves_alone", "steady_words"]
 
 _MONTHS: Final = (
     "january february march april may june july august september october november december "
@@ -164,6 +164,31 @@ def _is_drawn(one: re.Match[str], other: re.Match[str]) -> bool:
     return _NAMED.search(text[max(0, one.start() - _BEFORE) : one.start()]) is not None
 
 
+def moves_alone(before: str, after: str) -> bool:
+    """Whether two texts differ in nothing but times and ids."""
+    one, other = _STAMP.sub("\0", before), _STAMP.sub("\0", after)
+    return one == other or _drawn(one, other) or _drawn(before, after)
+
+
+_TOKEN: Final = re.compile(r"[^\W_][\w+/=-]*")
+_MOVING: Final = frozenset(
+    f"{_MONTHS} {_DAYS} mon tue tues wed thu thur thurs fri sat sun utc gmt cet cest msk ist jst "
+    "est edt pst pdt cst cdt mst mdt uhr second seconds sec secs minute minutes min mins hour "
+    "hours hrs day days week weeks month months ago sekunde sekunden minuten stunde stunden tagen "
+    "seconde secondes heure heures jour jours segundo segundos minuto minutos hora horas".split()
+)
+
+
+def steady_words(text: str) -> tuple[str, ...]:
+    """The words of a text, sorted, without those that times and ids are made of: for a quick look.
+
+    Texts that `moves_alone` takes for one have the same, but for ids of letters alone.
+    """
+    words = (word for word in _TOKEN.findall(text.lower()) if len(word) > 2)
+    return tuple(sorted(w for w in words if w not in _MOVING and not _DIGIT.search(w)))
+
+
+_DIGIT: Final = re.compile(r"\d")
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
 _THINGS: Final = (
     r"(?:messages?|turns?|steps?|calls?|requests?|attempts?|tokens?|tries|retries|rounds?|"

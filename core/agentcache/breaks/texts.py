@@ -11,7 +11,15 @@ from typing import Any, Final
 from agentcache.breaks.patterns import covering, masked
 from agentcache.breaks.values import Kind
 
-__all__ = ["Change", "alike", "change_of", "first_difference", "last_difference", "window"]
+__all__ = [
+    "Change",
+    "alike",
+    "change_of",
+    "first_difference",
+    "last_difference",
+    "rearranged",
+    "window",
+]
 
 _AROUND: Final = 40
 _INVISIBLE: Final = re.compile(
@@ -19,6 +27,9 @@ _INVISIBLE: Final = re.compile(
 )
 _SPACES: Final = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _BULLET: Final = re.compile(r"^\s*(?:[-*+•]|\d+[.)]|\(?[a-z0-9]\))\s+")
+_TITLE: Final = re.compile(r"\s*[#<]|.*:\s*$")
+_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+")
+_LIST: Final = 3
 _WHOLE: Final = 16_000
 """Characters that are looked at with every check; of longer changes, the beginning is."""
 _LINE: Final = 400
@@ -84,6 +95,39 @@ def alike(before: str, after: str) -> float:
     words = [Counter(text[: len(text) - end][:_WHOLE].split()) for text in (one, other)]
     common = sum(len(word) * n for word, n in (words[0] & words[1]).items())
     return 2 * (start + end + common) / (len(before) + len(after))
+
+
+def rearranged(before: str, after: str) -> bool:
+    """Whether two texts are one but for spaces, the order of JSON keys, and that of whole things.
+
+    A line may have moved within its section, a section in the text, and an item in a list that a
+    colon opens; not the first line, and not words: they change places where agents change roles.
+    """
+    if any(before.count(c) != after.count(c) for c in "etaonis0123{}:"):
+        return False
+    if _squeezed(before) == _squeezed(after):
+        return True
+    one, other = (_json_of(text) or text for text in (before, after))
+    return _settled(one) == _settled(other)
+
+
+def _settled(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """The first line of a text, and all the others in one order, each with its title."""
+    title = ""
+    lines: list[tuple[str, str]] = []
+    for line in filter(str.strip, text.splitlines()):
+        said = " ".join(map(_in_order, _SENTENCE.split(_BULLET.sub("", line).strip())))
+        if _TITLE.match(line):
+            title = said
+        lines.append((title, said))
+    return (lines[0][1] if lines else ""), sorted(lines)
+
+
+def _in_order(sentence: str) -> str:
+    """A sentence; if it is a list that a colon opens, with the items in one order."""
+    opened, colon, rest = sentence.partition(": ")
+    items = sorted(_items(re.split(r"[,;|\u3001\uff0c]", rest)))
+    return f"{opened}: {items}" if colon and len(items) >= _LIST else " ".join(sentence.split())
 
 
 def window(before: str, after: str, offset: int) -> tuple[str, str]:
