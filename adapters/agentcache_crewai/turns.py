@@ -14,10 +14,11 @@ from typing import Any, Final
 
 from crewai import BaseLLM
 
-from agentcache.attach import Attachment, Flight
+from agentcache.attach import Attachment
 from agentcache.breaks.vendors import Verdict
 from agentcache.dialects import dialect
 from agentcache.dialects.base import is_list
+from agentcache.flights import Flight
 from agentcache.forks import Fork
 from agentcache.gate import Pass
 from agentcache.rewrites import Rewrite

@@ -14,9 +14,10 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from agentcache.allow import refusal_text
 from agentcache.anchors import Follows
-from agentcache.attach import Attachment, Flight
+from agentcache.attach import Attachment
 from agentcache.blocks import dumps
 from agentcache.dialects.base import is_json
+from agentcache.flights import Flight
 from agentcache.forks import Fork
 from agentcache.layout import taking_turns
 from agentcache.rewrites import Rewrite, with_headers

@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Any, Final
 from weakref import ref
 
-from agentcache.attach import Flight
 from agentcache.dialects import Json
 from agentcache.dialects.base import is_json
+from agentcache.flights import Flight
 from agentcache.recordings.secrets import kept_headers
 from agentcache.sdk.answers import Tally
 

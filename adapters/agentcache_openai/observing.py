@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from agentcache.attach import Attachment, Flight, Options
+from agentcache.attach import Attachment, Options
 from agentcache.breaks.voices import Voices
 from agentcache.dialects import Json
 from agentcache.dialects.base import is_json
 from agentcache.errors import OptionError, UnknownObjectError
+from agentcache.flights import Flight
 from agentcache.forks import Fork
 from agentcache.parent import CacheDomain, freeze
 from agentcache.rules import match_route

@@ -43,6 +43,11 @@ class CacheDomain:
         joined = "\x1f".join(secret or "" for secret in secrets)
         return hashlib.blake2b(joined.encode(), digest_size=6).hexdigest()
 
+    @property
+    def place(self) -> str:
+        """Where calls of any model may share a cache: an address and whose key it is."""
+        return f"{self.base_url} {self.organisation}"
+
     def __str__(self) -> str:
         """Readable form, without credentials."""
         return f"{self.provider} {self.model}" + (f" at {self.base_url}" if self.base_url else "")

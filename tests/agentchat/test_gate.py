@@ -57,7 +57,7 @@ async def test_without_the_gate_every_one_of_them_is_cold(mocker, model):
     def open_to_all(flight, _keys):
         return nullcontext(flight.ungated())
 
-    mocker.patch("agentcache.attach.Flight.aenter", open_to_all)
+    mocker.patch("agentcache.flights.Flight.aenter", open_to_all)
     with slowly() as provider:
         client = programs.client(provider, model)
         team = agentcache.wrap(at_once(client))

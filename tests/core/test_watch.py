@@ -1,6 +1,7 @@
 """What forking turns out to cost, as it is watched; and that watching never breaks the host."""
 
-from agentcache.attach import Attachment, Flight, Options
+from agentcache.attach import Attachment, Options
+from agentcache.flights import Flight
 from agentcache.parent import CacheDomain, freeze
 from agentcache.rules import rule_for
 from agentcache.usage import Usage

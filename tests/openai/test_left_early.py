@@ -290,7 +290,7 @@ def test_odd_answers_neither(said, caplog) -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", ["agentcache.sdk.answers._plain", "agentcache.usage._read", "agentcache.attach.Seen"]
+    "broken", ["agentcache.sdk.answers._plain", "agentcache.usage._read", "agentcache.flights.Seen"]
 )
 def test_an_error_of_ours_is_logged_and_loses_no_call(mocker, caplog, broken) -> None:
     client, ledger = odd_client(answer({"prompt_tokens": 5, "completion_tokens": 1})), Ledger()

@@ -9,10 +9,11 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from agentcache import loopback
-from agentcache.attach import Attachment, Flight, Options
+from agentcache.attach import Attachment, Options
 from agentcache.demo.office import tool_calls
 from agentcache.demo.scenario import brief
 from agentcache.errors import CacheBreakWarning
+from agentcache.flights import Flight
 from agentcache.forks import Fork
 from agentcache.ledger import Ledger
 from agentcache.parent import CacheDomain, freeze

@@ -5,7 +5,8 @@ import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
-from agentcache.attach import Attachment, Flight, Options
+from agentcache.attach import Attachment, Options
+from agentcache.flights import Flight
 from agentcache.parent import CacheDomain, freeze
 from agentcache.rules import rule_for
 from agentcache.usage import Usage

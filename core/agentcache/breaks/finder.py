@@ -9,34 +9,22 @@ from agentcache.blocks import Block, dumps
 from agentcache.breaks.cleaning import plain
 from agentcache.breaks.found import Found, of_leaf, short
 from agentcache.breaks.leaves import Leaf, first_leaf
+from agentcache.breaks.losses import in_common, lost_with, money_of, rendered, shared_of, was_read
 from agentcache.breaks.marks import in_marks, only_marked
 from agentcache.breaks.spellings import as_written, spelled_out
 from agentcache.breaks.talk import agent_of, in_messages, is_another, messages_of
-from agentcache.breaks.texts import first_difference, last_difference
-from agentcache.breaks.timing import in_time, lifetimes, tokens_of, weight_of
+from agentcache.breaks.timing import in_time, lifetimes, weight_of
 from agentcache.breaks.tools import in_tools
 from agentcache.breaks.values import CacheBreak
 from agentcache.dialects import Dialect, dialect, dialect_of
 from agentcache.dialects.base import Sent, is_json
 from agentcache.dialects.objects import as_json
 from agentcache.errors import OptionError
-from agentcache.pricing import price_of
 from agentcache.rules import Rule, rule_for
 from agentcache.usage import Usage
 
-__all__ = ["compare", "find_break", "money_of", "own_text"]
+__all__ = ["compare", "find_break", "own_text"]
 
-_IN_PLACE: Final = (
-    *("whitespace", "invisible", "timestamp", "random_id", "counter", "order", "key_order"),
-    "tool_call_id",
-)
-"""Changes that leave a text what it was: all of it behind the change would have been read."""
-_UNMET: Final = (
-    *("mark_missing", "mark_moved_back", "lookback_exceeded", "ttl_tier", "affinity"),
-    "beta_headers",
-)
-_NEARLY: Final = 0.95
-"""Of what is shared, read: what is not is a provider's rounding, and our guess at lengths."""
 _OWN_TEXT: Final = re.compile(r'<agent name=\\"(.*?)\\">')
 _HEADERS: Final = ("extra_headers", "headers", "default_headers")
 _AFFINITY: Final = ("prompt_cache_key", "user", "safety_identifier", "session_id", "x-session-id")
@@ -127,29 +115,29 @@ def _compare(
     if moved and _was_a_tail(rule, before, one, other):
         found = None
     total = weight_of(other)
-    shared = _shared(one, other)
-    tokens = _in_common(shared, one, total, usages)
+    shared = shared_of(one, other)
+    tokens = in_common(shared, one, total, usages)
     if found is None:
         found = _in_headers(rule, before, after)
-        found = None if _was_read(found, rule, tokens, usages[1]) else found
+        found = None if was_read(found, rule, tokens, usages[1]) else found
     chained = any(after.get(name) for name in ("previous_response_id", "conversation"))
     again = usages[1] is None and before == after
     if found is None and not chained and not again:
-        found = in_marks(wire, rule, requests, _rendered(one), _rendered(other))
-        found = None if _was_read(found, rule, tokens, usages[1]) else found
+        found = in_marks(wire, rule, requests, rendered(one), rendered(other))
+        found = None if was_read(found, rule, tokens, usages[1]) else found
     source = "bytes"
     if found is None and rule.matching != "none" and not chained:
-        lives = lifetimes(wire, rule, before, _rendered(one), len(shared))
+        lives = lifetimes(wire, rule, before, rendered(one), len(shared))
         found = in_time(rule, tokens, idle_s, usages, lives)
         source = "bytes" if found is None else "usage"
     if found is None:
         return None
     if found.relation == "follows" and len({agent_of(wire, r) for r in requests}) > 1:
         found = replace(found, relation="sibling")
-    grown = len(shared) == len(_rendered(one))
+    grown = len(shared) == len(rendered(one))
     if found.section in ("marks", "time", "usage") and not grown:
         found = replace(found, relation="sibling")
-    lost = _at_most(_lost(found, rule, one, other, usages[1], total), usages[1])
+    lost = lost_with(found, rule, one, other, usages[1], total)
     return CacheBreak(
         relation=found.relation,
         section=found.section,
@@ -193,20 +181,6 @@ def _usage(payload: Mapping[str, Any] | Usage | None) -> Usage | None:
         return Usage()
 
 
-def _rendered(blocks: Sequence[Block]) -> list[Block]:
-    return [block for block in blocks if block.section != "params"]
-
-
-def _shared(one: Sequence[Block], other: Sequence[Block]) -> list[Block]:
-    """The blocks that both begin with."""
-    out: list[Block] = []
-    for a, b in zip(_rendered(one), _rendered(other), strict=False):
-        if a.identity != b.identity:
-            break
-        out.append(b)
-    return out
-
-
 def _in_bytes(
     wire: Dialect,
     rule: Rule,
@@ -246,9 +220,9 @@ def _was_a_tail(
     rule: Rule, before: Mapping[str, Any], one: Sequence[Block], other: Sequence[Block]
 ) -> bool:
     """Whether all that changed stood behind the last place that was written: nothing is lost."""
-    blocks = _rendered(one)
-    shared = len(_shared(one, other))
-    mine, theirs = (own_text(made[shared : shared + 1]) for made in (blocks, _rendered(other)))
+    blocks = rendered(one)
+    shared = len(shared_of(one, other))
+    mine, theirs = (own_text(made[shared : shared + 1]) for made in (blocks, rendered(other)))
     if mine and mine != theirs:
         return True
     if not rule.marks or (rule.automatic and not only_marked(before)):
@@ -375,83 +349,3 @@ def _headers(request: Mapping[str, Any]) -> dict[str, str]:
         if is_json(held):
             out |= {str(k).lower(): str(v) for k, v in held.items()}
     return out
-
-
-def _lost(
-    found: Found,
-    rule: Rule,
-    one: Sequence[Block],
-    other: Sequence[Block],
-    usage: Usage | None,
-    total: int,
-) -> int | None:
-    """Tokens that the earlier request had sent and the later one sends again, unread."""
-    if found.kind in ("usage_unreported", "too_many_marks"):
-        return None
-    blocks = _rendered(other)
-    shared = len(_shared(one, other))
-    if found.section in ("params", "headers", "marks", "usage", "time"):
-        head = sum(b.section != "messages" for b in blocks) if found.level == "messages" else 0
-        read = usage.cached_tokens if usage is not None else None
-        keep = blocks[: min(shared, max(head, found.kept))]
-        read = tokens_of(keep, total, usage) if read is None else read
-        return max(0, tokens_of(blocks[:shared], total, usage) - read)
-    known = {b.identity for b in one}
-    lost = [b for b in blocks[shared:] if b.identity in known]
-    if found.kind == "tool_call_id":  # all that follows has other ids, and says the same
-        lost = max(lost, blocks[shared : len(_rendered(one))], key=_length)
-    if found.offset is None or found.kind == "tool_call_id":
-        return tokens_of(lost, total, usage)
-    changed = [b for made in (_rendered(one), blocks) for b in made[shared : shared + 1]]
-    part = _part(found, rule, *changed) if len(changed) == len((one, other)) else []
-    return tokens_of([*part, *lost], total, usage)
-
-
-def _part(found: Found, rule: Rule, old: Block, new: Block) -> list[Block]:
-    """What would have been read of a block in which a text changed; marks are read whole."""
-    start = first_difference(old.json, new.json)
-    end = last_difference(old.json[start:], new.json[start:])
-    in_place = len(new.json) - start if found.kind in _IN_PLACE else end
-    text = new.json[len(new.json) - in_place :] if in_place else ""
-    text = new.json[:start] + text if rule.matching == "breakpoint" else text
-    return [Block(new.section, new.path, text)]
-
-
-def _in_common(
-    shared: Sequence[Block],
-    one: Sequence[Block],
-    total: int,
-    usages: tuple[Usage | None, Usage | None],
-) -> int:
-    """Tokens that both begin with; all of the earlier request has been counted by its provider."""
-    counted = usages[0].input_tokens if usages[0] is not None else None
-    if counted and len(shared) == len(_rendered(one)):
-        return counted
-    return tokens_of(shared, total, usages[1])
-
-
-def _was_read(found: Found | None, rule: Rule, tokens: int, usage: Usage | None) -> bool:
-    """Whether marks that do not meet cost nothing: too little to be kept, or read all the same."""
-    read = usage.cached_tokens if usage is not None else None
-    if found is None or found.kind not in _UNMET or read is None:
-        return False
-    return tokens < rule.min_tokens or read >= _NEARLY * tokens
-
-
-def _at_most(lost: int | None, usage: Usage | None) -> int | None:
-    """No more than the provider says that it did not read."""
-    if lost is None or usage is None or usage.input_tokens is None:
-        return lost
-    return min(lost, max(0, usage.input_tokens - (usage.cached_tokens or 0)))
-
-
-def _length(blocks: Sequence[Block]) -> int:
-    return sum(len(b.json) for b in blocks)
-
-
-def money_of(rule: Rule, model: str, tokens: int | None) -> float | None:
-    """What tokens cost more as input than they would have cost as read, in dollars."""
-    price = price_of(model, rule.provider) if tokens else None
-    if price is None or tokens is None:
-        return None
-    return tokens * price.input_usd * (1 - rule.read_multiplier)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from agentcache.blocks import Block
-from agentcache.breaks.finder import compare, money_of, own_text
+from agentcache.breaks.finder import compare, own_text
 from agentcache.breaks.kept import Kept, common, keep
+from agentcache.breaks.losses import money_of
 from agentcache.breaks.seen import Seen, Shelf
 from agentcache.breaks.spellings import as_written, spelled_out
 from agentcache.breaks.talk import is_another

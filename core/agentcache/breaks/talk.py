@@ -1,6 +1,5 @@
 """What happened to a conversation: healthy growth and forks, or a message that moved."""
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -10,18 +9,14 @@ from typing import Any, Final, cast
 from agentcache.blocks import Block, dumps
 from agentcache.breaks.found import Found, of_leaf, short
 from agentcache.breaks.leaves import first_leaf
+from agentcache.breaks.messages import Message, is_image, is_result, parts_of, text_of
 from agentcache.breaks.texts import alike, change_of, first_difference, last_difference
 from agentcache.breaks.values import Kind
 from agentcache.dialects import Dialect
-from agentcache.dialects.base import Sent, is_json, is_list, role_of, strip_marks
-from agentcache.dialects.openai_chat import texts_of
+from agentcache.dialects.base import Sent, is_json, is_list, role_of
 
 __all__ = ["Message", "agent_of", "in_messages", "is_another", "messages_of"]
 
-_SYSTEM: Final = ("system", "developer")
-_RESULTS: Final = ("tool", "function", "function_call_output", "custom_tool_call_output")
-_IDS: Final = ("tool_call_id", "tool_use_id", "call_id")
-_IMAGES: Final = ("image", "image_url", "input_image", "input_file", "document", "file")
 _GONE: Final = re.compile(
     r"compact|summar|elided|omitted|truncated|cleared|removed|pruned|trimmed|placeholder|"
     r"\[\s*(?:old|earlier|previous)|content id|<result",
@@ -36,39 +31,6 @@ _AGENT: Final = re.compile(r'<agent name="([^"]*)">')
 _END: Final = "</agent>"
 _MOVES_ALONE: Final = ("timestamp", "random_id")
 _HEAD: Final = 400
-
-
-class Message:
-    """One message: its number, its `body` as sent, and a digest of it without its marks."""
-
-    __slots__ = ("_bare", "key", "mark_key", "number", "sent")
-
-    def __init__(self, number: int, sent: Any, key: bytes, mark_key: str) -> None:
-        self.number, self.sent, self.key = number, sent, key
-        self.mark_key = mark_key
-        self._bare: bytes | None = None
-
-    @property
-    def body(self) -> Any:
-        """The message without its marks."""
-        return _unmarked(self.sent, self.mark_key)
-
-    @property
-    def bare(self) -> bytes:
-        """A digest of it without the ids that tie calls to results."""
-        if self._bare is None:
-            self._bare = _digest(_without_ids(self.body)) if _has_ids(self.sent) else self.key
-        return self._bare
-
-    @property
-    def role(self) -> str:
-        """Role, or the type of an item that has none."""
-        return role_of(self.sent)
-
-    @property
-    def is_system(self) -> bool:
-        """Whether the program speaks as the system."""
-        return self.role in _SYSTEM
 
 
 def messages_of(wire: Dialect, request: Any, blocks: Sequence[Block]) -> Sequence[Message]:
@@ -114,7 +76,7 @@ def in_messages(wire: Dialect, before: Sequence[Message], after: Sequence[Messag
 
 def _is_compacted(messages: Sequence[Message]) -> bool:
     """Whether the provider's own summary stands for what was said first."""
-    parts = _parts(messages[0].sent) if messages else []
+    parts = parts_of(messages[0].sent) if messages else []
     return any(is_json(part) and part.get("type") == "compaction" for part in parts)
 
 
@@ -250,7 +212,7 @@ def _edited(key: str, one: Sequence[Message], other: Sequence[Message]) -> Found
     shrunk = [
         (a, b)
         for a, b in zip(one, other, strict=False)
-        if a.key != b.key and _is_result(a) and _GONE.search(_text(b.body)[:_HEAD])
+        if a.key != b.key and is_result(a) and _GONE.search(text_of(b.body)[:_HEAD])
     ]
     if len(shrunk) > 1:
         path = f"{key}[{second.number}]"
@@ -277,14 +239,14 @@ def _is_shared(one: Sequence[Message], other: Sequence[Message]) -> bool:
     What is shared is followed by more of the user's own: in parts behind a mark, or in a message.
     """
     first, second = one[0], other[0]
-    if first.role != second.role or _is_result(first):
+    if first.role != second.role or is_result(first):
         return False
     parts, others = _texts(first.body), _texts(second.body)
     pairs = enumerate(zip(parts, others, strict=False))
     at = next((n for n, (a, b) in pairs if a != b), min(len(parts), len(others)))
     if any(_AGENT.search(text[:_HEAD]) for each in (parts, others) for text in each[at : at + 1]):
         return False
-    sent = _parts(first.sent)
+    sent = parts_of(first.sent)
     inside = any(is_json(p) and first.mark_key in p for p in sent[at:-1] if first.mark_key)
     tails = [len(each) > 1 and _is_said_by_user(each[1]) for each in (one, other)]
     if not inside and not all(tails):
@@ -293,7 +255,7 @@ def _is_shared(one: Sequence[Message], other: Sequence[Message]) -> bool:
 
 
 def _is_said_by_user(message: Message) -> bool:
-    return message.role == "user" and not _is_result(message)
+    return message.role == "user" and not is_result(message)
 
 
 def _is_edit(parts: list[str], others: list[str], at: int) -> bool:
@@ -307,10 +269,10 @@ def _is_edit(parts: list[str], others: list[str], at: int) -> bool:
 
 def _texts(body: Any) -> list[str]:
     """The parts of a message, each as its text, or as JSON where it has none."""
-    parts = _parts(body)
+    parts = parts_of(body)
     texts = [p.get("text") if is_json(p) else None for p in parts]
     found = [t if isinstance(t, str) else dumps(p) for t, p in zip(texts, parts, strict=True)]
-    return found or [_text(body)]
+    return found or [text_of(body)]
 
 
 def _same_talk(one: Sequence[Message], other: Sequence[Message]) -> bool:
@@ -322,7 +284,7 @@ def _same_talk(one: Sequence[Message], other: Sequence[Message]) -> bool:
         return False
     pairs = list(zip(one[1:], other[1:], strict=False))
     same = [a for a, b in pairs if a.bare == b.bare]
-    if any(a.role != "user" or _is_result(a) for a in same):
+    if any(a.role != "user" or is_result(a) for a in same):
         return True
     first = (one[0], other[0])
     every = [first, *pairs]
@@ -331,7 +293,7 @@ def _same_talk(one: Sequence[Message], other: Sequence[Message]) -> bool:
 
 def _agent(message: Message) -> str:
     """Whose tail a message opens, where a fork names its agent."""
-    found = _AGENT.search(_text(message.body)[:_HEAD])
+    found = _AGENT.search(text_of(message.body)[:_HEAD])
     return found.group(1) if found else ""
 
 
@@ -339,7 +301,7 @@ def agent_of(wire: Dialect, request: Any) -> str:
     """Whose fork a request is, where it says so."""
     held: Any = request.get(wire.messages_key)
     for row in reversed(held if is_list(held) else []):
-        found = _AGENT.findall(_text(row)) if role_of(row) == "user" else []
+        found = _AGENT.findall(text_of(row)) if role_of(row) == "user" else []
         if found:
             return str(found[-1])
     return ""
@@ -347,7 +309,7 @@ def agent_of(wire: Dialect, request: Any) -> str:
 
 def _near(one: Message, other: Message) -> bool:
     """Whether one message may be the other after an edit."""
-    a, b = _text(one.body), _text(other.body)
+    a, b = text_of(one.body), text_of(other.body)
     start = first_difference(a, b)
     end = last_difference(a[start:], b[start:])
     return (start + end) / max(len(a), len(b), 1) >= _NEAR or a == b
@@ -358,17 +320,17 @@ def _first(
 ) -> Found | None:
     """What changed first inside a message."""
     path = f"{key}[{other.number}]"
-    parts = _in_parts(_parts(one.body), _parts(other.body))
+    parts = _in_parts(parts_of(one.body), parts_of(other.body))
     if parts is not None:
         return Found(parts[0], section, f"{path}.content[{parts[1]}]")
     leaf = first_leaf(one.body, other.body)
     if leaf is None:
         return None
     image = _IMAGE_AT.match(leaf.path)
-    if image is not None and _is_image(_parts(other.body)[int(image.group(1))]):
+    if image is not None and is_image(parts_of(other.body)[int(image.group(1))]):
         at = leaf.path if leaf.path == f"{image.group(0)}.detail" else image.group(0)
         return Found("image_changed", section, f"{path}.{at}")
-    if _is_result(one) and _is_result(other):
+    if is_result(one) and is_result(other):
         otherwise = "tool_result_replaced"
     return of_leaf(leaf, section, path, otherwise, text_as=otherwise)
 
@@ -386,8 +348,8 @@ def _in_parts(one: list[Any], other: list[Any]) -> tuple[Kind, int] | None:
     if len(b) < len(a) and _is_within(b, a):
         return "message_dropped", at
     if len(a) < len(b) and _is_within(a, b):
-        return ("image_added" if _is_image(other[at]) else "message_inserted"), at
-    if at < len(b) and _is_image(other[at]) and len(a) < len(b):
+        return ("image_added" if is_image(other[at]) else "message_inserted"), at
+    if at < len(b) and is_image(other[at]) and len(a) < len(b):
         return "image_added", at
     return None
 
@@ -395,58 +357,3 @@ def _in_parts(one: list[Any], other: list[Any]) -> tuple[Kind, int] | None:
 def _is_within(few: list[str], many: list[str]) -> bool:
     left = iter(many)
     return all(each in left for each in few)
-
-
-def _is_image(part: Any) -> bool:
-    return is_json(part) and part.get("type") in _IMAGES
-
-
-def _parts(body: Any) -> list[Any]:
-    content: Any = body.get("content") if is_json(body) else None
-    return content if is_list(content) else []
-
-
-def _is_result(message: Message) -> bool:
-    kinds = [part.get("type") for part in _parts(message.body) if is_json(part)]
-    return message.role in _RESULTS or "tool_result" in kinds
-
-
-def _text(body: Any) -> str:
-    if not is_json(body):
-        return dumps(body)
-    held: Any = body.get("content", body.get("output", body.get("summary")))
-    if isinstance(held, str):
-        return held
-    texts = [t for t in texts_of(held) if t] if is_list(held) else []
-    return "\n".join(texts) or dumps(held)
-
-
-def _unmarked(value: Any, mark_key: str) -> Any:
-    """A message without marks, however deep they stand."""
-    body = strip_marks(value, mark_key)[0] if mark_key else value
-    if is_json(body):
-        return {k: _unmarked(v, mark_key) if is_list(v) else v for k, v in body.items()}
-    return [_unmarked(v, mark_key) for v in body] if is_list(body) else body
-
-
-def _has_ids(value: Any) -> bool:
-    """Whether a message holds ids of calls."""
-    if not is_json(value):
-        return False
-    kinds = [part.get("type") for part in _parts(value) if is_json(part)]
-    named = any(key in value for key in (*_IDS, "tool_calls"))
-    return named or "tool_use" in kinds or "tool_result" in kinds
-
-
-def _without_ids(value: Any) -> Any:
-    """A message without the ids that tie calls to results."""
-    if is_json(value):
-        named = value.get("type") in ("tool_use", "function", "function_call", "custom_tool_call")
-        drop = (*_IDS, *(("id",) if named or "arguments" in value else ()))
-        return {k: _without_ids(v) for k, v in value.items() if k not in drop}
-    return [_without_ids(v) for v in value] if is_list(value) else value
-
-
-def _digest(body: Any) -> bytes:
-    text = dumps(body).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(text, digest_size=12).digest()

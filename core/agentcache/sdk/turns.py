@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from agentcache.allow import refusal_text
-from agentcache.attach import Attachment, Flight
+from agentcache.attach import Attachment
 from agentcache.dialects import Dialect, Json
 from agentcache.dialects.base import is_json
 from agentcache.dialects.objects import as_json, is_omitted
 from agentcache.errors import ForeignToolError
+from agentcache.flights import Flight
 from agentcache.forks import Fork
 from agentcache.layout import taking_turns
 from agentcache.rewrites import beside, with_headers
