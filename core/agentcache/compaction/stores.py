@@ -105,17 +105,18 @@ class SqliteStore:
             with self._connection() as line:
                 line.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
+            self.close()
             raise OptionError(f"{str(self.path)!r} cannot be a store: {error}.") from error
 
     def _connection(self) -> sqlite3.Connection:
         line: sqlite3.Connection | None = getattr(self._local, "line", None)
         if line is None:
             line = sqlite3.connect(self.path, timeout=_PATIENCE_S, check_same_thread=False)
-            line.execute("PRAGMA journal_mode=WAL")
-            line.execute("PRAGMA synchronous=FULL")
             self._local.line = line
             with self._lock:
                 self._opened.append(line)
+            line.execute("PRAGMA journal_mode=WAL")
+            line.execute("PRAGMA synchronous=FULL")
         return line
 
     def put(self, contents: Mapping[str, str]) -> None:
