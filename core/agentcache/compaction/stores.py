@@ -4,6 +4,7 @@ import importlib
 import os
 import sqlite3
 import threading
+import time
 import zlib
 from collections.abc import Iterable, Mapping
 from os import PathLike
@@ -29,6 +30,7 @@ _USE: Final = """
 UPDATE contents SET used = (SELECT MAX(used) + 1 FROM contents) WHERE id = ?
 """
 _PATIENCE_S: Final = 30.0
+_AGAIN_S: Final = 0.02
 
 
 class ContentStore(Protocol):
@@ -115,8 +117,7 @@ class SqliteStore:
             self._local.line = line
             with self._lock:
                 self._opened.append(line)
-            line.execute("PRAGMA journal_mode=WAL")
-            line.execute("PRAGMA synchronous=FULL")
+            _set_up(line)
         return line
 
     def put(self, contents: Mapping[str, str]) -> None:
@@ -175,6 +176,26 @@ class SqliteStore:
         self._local = threading.local()
         for line in lines:
             line.close()
+
+
+def _set_up(line: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on; SQLite does not wait by itself while another process does so."""
+    until_s = time.monotonic() + _PATIENCE_S
+    while not _is_set_up(line):
+        if time.monotonic() > until_s:
+            raise sqlite3.OperationalError("database is locked")
+        time.sleep(_AGAIN_S)
+
+
+def _is_set_up(line: sqlite3.Connection) -> bool:
+    try:
+        line.execute("PRAGMA journal_mode=WAL")
+        line.execute("PRAGMA synchronous=FULL")
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        return False
+    return True
 
 
 def _checked(cap: int) -> int:
