@@ -9,7 +9,15 @@ from agentcache.blocks import Block, dumps
 from agentcache.breaks.cleaning import plain
 from agentcache.breaks.found import Found, of_leaf, short
 from agentcache.breaks.leaves import Leaf, first_leaf
-from agentcache.breaks.losses import in_common, lost_with, money_of, rendered, shared_of, was_read
+from agentcache.breaks.losses import (
+    at_most,
+    in_common,
+    lost_with,
+    money_of,
+    rendered,
+    shared_of,
+    was_read,
+)
 from agentcache.breaks.marks import in_marks, only_marked
 from agentcache.breaks.spellings import as_written, spelled_out
 from agentcache.breaks.talk import agent_of, in_messages, is_another, messages_of
@@ -137,7 +145,7 @@ def _compare(
     grown = len(shared) == len(rendered(one))
     if found.section in ("marks", "time", "usage") and not grown:
         found = replace(found, relation="sibling")
-    lost = lost_with(found, rule, one, other, usages[1], total)
+    lost = at_most(lost_with(found, rule, one, other, usages[1], total), usages[1])
     return CacheBreak(
         relation=found.relation,
         section=found.section,

@@ -11,7 +11,7 @@ from agentcache.pricing import price_of
 from agentcache.rules import Rule
 from agentcache.usage import Usage
 
-__all__ = ["in_common", "lost_with", "money_of", "rendered", "shared_of", "was_read"]
+__all__ = ["at_most", "in_common", "lost_with", "money_of", "rendered", "shared_of", "was_read"]
 
 _IN_PLACE: Final = (
     *("whitespace", "invisible", "timestamp", "random_id", "counter", "order", "key_order"),
@@ -49,17 +49,6 @@ def lost_with(
     total: int,
 ) -> int | None:
     """Tokens that the earlier request had sent and the later one sends again, unread."""
-    return _at_most(_lost(found, rule, one, other, usage, total), usage)
-
-
-def _lost(
-    found: Found,
-    rule: Rule,
-    one: Sequence[Block],
-    other: Sequence[Block],
-    usage: Usage | None,
-    total: int,
-) -> int | None:
     if found.kind in ("usage_unreported", "too_many_marks"):
         return None
     blocks = rendered(other)
@@ -112,7 +101,7 @@ def was_read(found: Found | None, rule: Rule, tokens: int, usage: Usage | None) 
     return tokens < rule.min_tokens or read >= _NEARLY * tokens
 
 
-def _at_most(lost: int | None, usage: Usage | None) -> int | None:
+def at_most(lost: int | None, usage: Usage | None) -> int | None:
     """No more than the provider says that it did not read."""
     if lost is None or usage is None or usage.input_tokens is None:
         return lost
