@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentcache.compaction import DecisionLog, MemoryStore, Policy, compact, recall
+from agentcache.compaction import Compaction, DecisionLog, MemoryStore, compact, recall
 from agentcache.dialects import dialect_of
 from agentcache.errors import OptionError
 
@@ -27,7 +27,7 @@ RESULTS = st.lists(
     max_size=9,
 )
 POLICIES = st.builds(
-    lambda large, high, low, keep: Policy(
+    lambda large, high, low, keep: Compaction(
         large=large, high=low + high, low=low, keep=keep, small=9
     ),
     st.none() | st.integers(1, 3_000),
@@ -61,13 +61,15 @@ def pairs(request: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 @QUICK
-@given(wire=st.sampled_from([*LOOPS]), results=RESULTS, policy=POLICIES, cold=st.booleans())
-def test_compacting_twice_is_compacting_once_and_loses_nothing(wire, results, policy, cold) -> None:
+@given(wire=st.sampled_from([*LOOPS]), results=RESULTS, compaction=POLICIES, cold=st.booleans())
+def test_compacting_twice_is_compacting_once_and_loses_nothing(
+    wire, results, compaction, cold
+) -> None:
     request = LOOPS[wire](results)
     before = copy.deepcopy(request)
 
-    once = compact(request, policy=policy, cold=cold)
-    twice = compact(once.request, once.log, policy=policy, cold=cold)
+    once = compact(request, compaction=compaction, cold=cold)
+    twice = compact(once.request, once.log, compaction=compaction, cold=cold)
 
     assert request == before
     assert twice.request == once.request
@@ -79,18 +81,18 @@ def test_compacting_twice_is_compacting_once_and_loses_nothing(wire, results, po
     store.put(once.originals)
     for decision in once.new:
         assert recall(store, {"id": decision.content_id}) in results
-    same = compact(copy.deepcopy(request), policy=policy, cold=cold)
+    same = compact(copy.deepcopy(request), compaction=compaction, cold=cold)
     assert json.dumps(same.request) == json.dumps(once.request)
 
 
 @QUICK
-@given(wire=st.sampled_from([*LOOPS]), results=RESULTS, policy=POLICIES)
+@given(wire=st.sampled_from([*LOOPS]), results=RESULTS, compaction=POLICIES)
 def test_what_was_decided_is_never_revised_and_the_head_moves_by_steps(
-    wire, results, policy
+    wire, results, compaction
 ) -> None:
     log, sent, steps = DecisionLog(), list[str](), 0
     for n in range(len(results) + 1):
-        made = compact(LOOPS[wire](results[:n]), log, policy=policy)
+        made = compact(LOOPS[wire](results[:n]), log, compaction=compaction)
         assert made.log.decisions[: len(log)] == log.decisions
         steps += made.moved
         assert made.log.steps == steps
@@ -100,12 +102,12 @@ def test_what_was_decided_is_never_revised_and_the_head_moves_by_steps(
 
 
 @QUICK
-@given(results=RESULTS, policy=POLICIES, more=RESULTS)
-def test_a_fork_compacts_what_it_inherits_as_its_parent_did(results, policy, more) -> None:
-    parent = compact(chat(results), policy=policy, cold=True)
+@given(results=RESULTS, compaction=POLICIES, more=RESULTS)
+def test_a_fork_compacts_what_it_inherits_as_its_parent_did(results, compaction, more) -> None:
+    parent = compact(chat(results), compaction=compaction, cold=True)
     fork = chat([*results, *more])
 
-    made = compact(fork, parent.log, policy=Policy(large=None, high=None))
+    made = compact(fork, parent.log, compaction=Compaction(large=None, high=None))
 
     shared = len(parent.request["messages"])
     assert made.request["messages"][:shared] == parent.request["messages"]
@@ -129,14 +131,16 @@ def test_a_large_result_is_compacted_before_it_is_sent(wire) -> None:
 @wires
 def test_a_step_is_taken_at_high_water_and_only_if_it_pays(wire) -> None:
     results = [log_of(n, 60) for n in range(30)]
-    policy = Policy(large=None, high=20_000, low=10_000, keep=3)
+    compaction = Compaction(large=None, high=20_000, low=10_000, keep=3)
     request = LOOPS[wire](results)
 
-    paying = compact(request, policy=policy, calls_left=40)
+    paying = compact(request, compaction=compaction, calls_left=40)
     heavy = LOOPS[wire]([*results[:-3], *(log_of(n, 900) for n in range(3))])
-    last = compact(heavy, policy=policy, calls_left=1)
+    last = compact(heavy, compaction=compaction, calls_left=1)
     forced = compact(
-        heavy, policy=Policy(large=None, high=20_000, low=10_000, limit=20_000), calls_left=1
+        heavy,
+        compaction=Compaction(large=None, high=20_000, low=10_000, limit=20_000),
+        calls_left=1,
     )
 
     assert paying.moved
@@ -153,18 +157,18 @@ def test_a_step_is_taken_at_high_water_and_only_if_it_pays(wire) -> None:
 
 def test_a_cold_prefix_is_compacted_for_nothing() -> None:
     results = [log_of(n, 60) for n in range(8)]
-    made = compact(chat(results), policy=Policy(large=None), cold=True, calls_left=1)
+    made = compact(chat(results), compaction=Compaction(large=None), cold=True, calls_left=1)
     assert {d.reason for d in made.new} == {"cold"}
     assert made.moved
 
 
 def test_the_same_on_every_python(tmp_path) -> None:
     request = chat([log_of(n, 200) for n in range(6)])
-    made = compact(request, policy=Policy(large=500))
+    made = compact(request, compaction=Compaction(large=500))
     (tmp_path / "request.json").write_text(json.dumps(request))
     code = (
-        "import json, sys; from agentcache.compaction import Policy, compact; "
-        "made = compact(json.load(open(sys.argv[1])), policy=Policy(large=500)); "
+        "import json, sys; from agentcache.compaction import Compaction, compact; "
+        "made = compact(json.load(open(sys.argv[1])), compaction=Compaction(large=500)); "
         "print(json.dumps(made.request))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "request.json")]
@@ -195,10 +199,10 @@ def test_a_log_is_kept_as_lines_and_read_again() -> None:
 )
 def test_figures_that_contradict_each_other_are_refused(wrong, said) -> None:
     with pytest.raises(OptionError, match=said):
-        Policy(**wrong)
+        Compaction(**wrong)
 
 
 def test_tools_that_are_named_stay_as_they_are() -> None:
     request = chat([log_of(1, 900)])
-    assert compact(request, policy=Policy(never=("tool0",))).request == request
+    assert compact(request, compaction=Compaction(never=("tool0",))).request == request
     assert compact(request).request != request

@@ -1,6 +1,6 @@
 """Compaction: a context that shrinks in rare steps, without a byte lost."""
 
-from agentcache.compaction.compacting import Compacted, Policy, compact
+from agentcache.compaction.compacting import Compacted, Compaction, compact
 from agentcache.compaction.decisions import Decision, DecisionLog
 from agentcache.compaction.recalling import RECALL, recall, recall_tool
 from agentcache.compaction.stores import ContentStore, MemoryStore, SqliteStore
@@ -8,11 +8,11 @@ from agentcache.compaction.stores import ContentStore, MemoryStore, SqliteStore
 __all__ = [
     "RECALL",
     "Compacted",
+    "Compaction",
     "ContentStore",
     "Decision",
     "DecisionLog",
     "MemoryStore",
-    "Policy",
     "SqliteStore",
     "compact",
     "recall",

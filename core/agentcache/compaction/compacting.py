@@ -13,7 +13,7 @@ from agentcache.dialects.base import is_json, is_list
 from agentcache.errors import OptionError
 from agentcache.rules import Rule, rule_for
 
-__all__ = ["Compacted", "Policy", "compact"]
+__all__ = ["Compacted", "Compaction", "compact"]
 
 _BIG: Final = 0.25
 """Of the high water: a step that removes less is not worth moving the prefix for."""
@@ -22,7 +22,7 @@ _WORTH: Final = 0.75
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class Compaction:
     """When results are compacted; all figures are tokens.
 
     A result of `large` tokens or more is compacted before it is ever sent. Once a request reaches
@@ -71,14 +71,14 @@ def compact(
     request: Mapping[str, Any],
     log: DecisionLog | None = None,
     *,
-    policy: Policy | None = None,
+    compaction: Compaction | None = None,
     provider: str | None = None,
     calls_left: int | None = None,
     cold: bool = False,
 ) -> Compacted:
     """Put deterministic placeholders in the place of tool results that are large, or stale.
 
-    Pure: the same request, log and policy give the same bytes on any machine. What was decided
+    Pure: the same request, log and compaction give the same bytes on any machine. What was decided
     before is applied first, and never revised. `calls_left` are the calls expected to come, this
     one included; without it, as many as there were. `cold` says that no provider holds the prefix
     any more, so that moving it costs nothing.
@@ -90,7 +90,7 @@ def compact(
     wire = dialect_of(request)
     rule = rule_for(str(request.get("model") or request.get("modelId") or ""), provider=provider)
     return compacted(
-        wire, rule, request, log or DecisionLog(), policy or Policy(), calls_left, cold
+        wire, rule, request, log or DecisionLog(), compaction or Compaction(), calls_left, cold
     )
 
 
@@ -99,23 +99,23 @@ def compacted(
     rule: Rule,
     request: Mapping[str, Any],
     log: DecisionLog,
-    policy: Policy,
+    compaction: Compaction,
     calls_left: int | None = None,
     cold: bool = False,
 ) -> Compacted:
     """`compact` where dialect and rule are known."""
     every = results_of(wire, request)
-    results = [r for r in every if _may(r, policy)]
+    results = [r for r in every if _may(r, compaction)]
     known = {r: d.text for r in results if (d := log.of(r.name)) is not None}
     fresh = [r for r in results if r not in known]
-    early = _early(fresh, policy)
+    early = _early(fresh, compaction)
     new = [_decision(r, "unsent", 0) for r in early]
     texts = {**known, **{r: d.text for r, d in zip(early, new, strict=True)}}
     now = replaced(wire, request, texts)
     weights = _weights(wire, now)
     total = sum(weights.values())
-    step = _Step(policy, rule, calls_left or max(1, _turns(wire, now)), cold)
-    behind = {r.place for r in every[: max(0, len(every) - policy.keep)]}
+    step = _Step(compaction, rule, calls_left or max(1, _turns(wire, now)), cold)
+    behind = {r.place for r in every[: max(0, len(every) - compaction.keep)]}
     stale = [r for r in fresh if r.sent and r.place in behind]
     taken, reason, why = step.choose(stale, weights, total)
     decided = [_decision(r, reason, log.steps + 1) for r in taken]
@@ -133,19 +133,19 @@ def compacted(
     )
 
 
-def _may(result: Result, policy: Policy) -> bool:
+def _may(result: Result, compaction: Compaction) -> bool:
     """Whether a result may be compacted at all: texts alone, and none that stands for another."""
     return (
         result.text is not None
         and not result.text.startswith(OPENING)
-        and result.tool not in policy.never
+        and result.tool not in compaction.never
     )
 
 
-def _early(results: Sequence[Result], policy: Policy) -> list[Result]:
-    if policy.large is None:
+def _early(results: Sequence[Result], compaction: Compaction) -> list[Result]:
+    if compaction.large is None:
         return []
-    return [r for r in results if not r.sent and _tokens(r) >= policy.large and _shrinks(r)]
+    return [r for r in results if not r.sent and _tokens(r) >= compaction.large and _shrinks(r)]
 
 
 def _tokens(result: Result) -> int:
@@ -183,7 +183,7 @@ def _turns(wire: Dialect, request: Mapping[str, Any]) -> int:
 class _Step:
     """Whether, and from where on, a step is taken."""
 
-    policy: Policy
+    compaction: Compaction
     rule: Rule
     calls: int
     cold: bool
@@ -195,29 +195,29 @@ class _Step:
         total: int,
     ) -> tuple[list[Result], Reason, str]:
         """The results to compact now, why, and what was weighed."""
-        policy = self.policy
-        full = policy.limit is not None and total >= policy.limit
-        if not full and not self.cold and (policy.high is None or total < policy.high):
+        compaction = self.compaction
+        full = compaction.limit is not None and total >= compaction.limit
+        if not full and not self.cold and (compaction.high is None or total < compaction.high):
             return [], "pays", ""
-        old = [r for r in stale if _tokens(r) >= policy.small and _shrinks(r)]
+        old = [r for r in stale if _tokens(r) >= compaction.small and _shrinks(r)]
         if not old:
             return [], "pays", f"{total:,} tokens, and no result that may be compacted."
         if self.cold and not full:
             return old, "cold", "No provider holds the prefix: moving it costs nothing."
         best, why = self._best(old, weights, total)
         if full and not best:
-            return old, "limit", f"{total:,} tokens reach the limit of {self.policy.limit:,}."
+            return old, "limit", f"{total:,} tokens reach the limit of {self.compaction.limit:,}."
         return best, "pays", why
 
     def _best(
         self, old: Sequence[Result], weights: Mapping[str, int], total: int
     ) -> tuple[list[Result], str]:
         """The step that saves most, down to the low water if one of them gets there."""
-        enough = _BIG * (self.policy.high or self.policy.low)
+        enough = _BIG * (self.compaction.high or self.compaction.low)
         steps = [list(old[n:]) for n in range(len(old)) if _saved(old[n:]) >= enough]
         if not steps:
             return [], f"A step would remove no more than {_saved(old):,} tokens."
-        deep = [s for s in steps if total - _saved(s) <= self.policy.low] or steps
+        deep = [s for s in steps if total - _saved(s) <= self.compaction.low] or steps
         best = max(deep, key=lambda taken: self._gain(taken, weights))
         gain = self._gain(best, weights)
         if gain <= 0:
