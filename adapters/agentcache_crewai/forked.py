@@ -204,7 +204,7 @@ def _outgoing(
         return messages, dict(kwargs)
     plain = [{k: v for k, v in m.items() if k not in FRAMEWORK_KEYS} for m in messages]
     sent = turn.rewritten({"messages": plain, **({"tools": tools} if tools else {})})
-    if turn.rewrite is None or not turn.rewrite.forked:
+    if turn.rewrite is None or not turn.rewrite.changed:
         return messages, dict(kwargs)
     return sent["messages"], {**kwargs, "tools": sent.get("tools")}
 

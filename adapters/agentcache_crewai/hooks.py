@@ -116,7 +116,7 @@ def _forked(llm: object, seam: Seam, params: dict[str, Any]) -> Any:
         return params
     sent = turn.rewritten(wire.body(params, offered=turn.offered))
     rewrite = turn.rewrite
-    if rewrite is None or not rewrite.forked:
+    if rewrite is None or not rewrite.changed:
         return params
     written = wire.arguments if turn.inline else wire.beside
     return _with_headers(wire.header_key, written(sent, params), rewrite.headers)

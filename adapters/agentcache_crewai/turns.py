@@ -122,8 +122,10 @@ class Turn:
 
     def rewritten(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The request as it goes out; the program's own if it cannot be a fork."""
+        shrunk = self.stand.fork.shrink(request)
         self.rewrite = self.stand.fork.rewrite(
-            request,
+            shrunk.request,
+            shrunk=shrunk,
             name=self.speech.name,
             side_call=self.speech.side_call,
             talk=self.speech.talk,

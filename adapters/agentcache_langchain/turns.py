@@ -161,14 +161,14 @@ class Turn:
     ) -> tuple[list[BaseMessage], dict[str, Any]]:
         """What the class's own method gets: a fork already, where it is written in messages."""
         rewrite = self.flight.rewrite
-        if self.plain is None or rewrite is None or not rewrite.forked:
+        if self.plain is None or rewrite is None or not rewrite.changed:
             return messages, kwargs
         return self.plain.back(rewrite.request, kwargs)
 
     def written(self, params: dict[str, Any]) -> dict[str, Any]:
         """The request that the class made, as it goes out."""
         rewrite = self.flight.ask()
-        if rewrite is None or not rewrite.forked:
+        if rewrite is None or not rewrite.changed:
             return params
         sent: dict[str, Any] = beside(rewrite.request, self.before, params)
         return with_headers(sent, rewrite.headers)
@@ -310,7 +310,10 @@ def turn_to(
     side = _side_call(stand, before, plain)
     stand.judge(before)
     strict = stand.attachment.options.strict
-    flight.rewrite = fork.rewrite(before, name=name, side_call=side, strict=strict)
+    shrunk = fork.shrink(before)
+    flight.rewrite = fork.rewrite(
+        shrunk.request, shrunk=shrunk, name=name, side_call=side, strict=strict
+    )
     turn.moved = moved and flight.forked
     _tell(run, stand.session, flight.rewrite)
     return turn

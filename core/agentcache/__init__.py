@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentcache.breaks import CacheBreak, find_break
+    from agentcache.compaction import Compaction, MemoryStore, SqliteStore, compact
     from agentcache.errors import AgentcacheError, AgentcacheWarning, CacheBreakWarning
     from agentcache.forks import Fork
     from agentcache.gate import Gate
@@ -33,14 +34,18 @@ __all__ = [
     "CacheBreakWarning",
     "CacheDomain",
     "Call",
+    "Compaction",
     "Fork",
     "Gate",
     "Ledger",
+    "MemoryStore",
     "Parent",
     "Report",
     "Rule",
     "Session",
+    "SqliteStore",
     "Usage",
+    "compact",
     "find_break",
     "freeze",
     "observe",
@@ -59,14 +64,18 @@ _HOME = {
     "CacheBreakWarning": "errors",
     "CacheDomain": "parent",
     "Call": "ledger",
+    "Compaction": "compaction",
     "Fork": "forks",
     "Gate": "gate",
     "Ledger": "ledger",
+    "MemoryStore": "compaction",
     "Parent": "parent",
     "Report": "reports",
     "Rule": "rules",
     "Session": "sessions",
+    "SqliteStore": "compaction",
     "Usage": "usage",
+    "compact": "compaction",
     "find_break": "breaks",
     "freeze": "parent",
     "observe": "wrapping",

@@ -11,6 +11,7 @@ from typing import Final, Literal, Protocol
 from agentcache.breaks import CacheBreak, Lookout, Seen
 from agentcache.breaks.telemetry import emit
 from agentcache.breaks.vendors import Verdict, asking, merged
+from agentcache.compaction import Compaction, ContentStore, MemoryStore
 from agentcache.dialects import Json
 from agentcache.errors import AgentcacheWarning, CacheBreakWarning
 from agentcache.gate import Gate
@@ -59,6 +60,8 @@ class Options:
     ledger: Ledger = field(default_factory=Ledger)
     on_break: Callable[[CacheBreak], object] | Literal["warn"] | None = None
     diagnostics: bool = False
+    compact: Compaction | None = None
+    store: ContentStore = field(default_factory=MemoryStore)
 
 
 class Watch:
@@ -116,15 +119,21 @@ class Attachment:
             hoist=options.hoist,
             announce=None if options.strict else self.announce,
         )
-        self.sessions.append(session)
+        self._add(session)
         self.foresee(session, samples, judge=judge)
         return session
 
     def join(self, session: Session, samples: Sequence[Sample]) -> None:
         """Let more conversations stand on a session."""
         if session not in self.sessions:
-            self.sessions.append(session)
+            self._add(session)
         self.foresee(session, samples, judge=False)
+
+    def _add(self, session: Session) -> None:
+        options = self.options
+        self.sessions.append(session)
+        if options.compact is not None:
+            session.compacts(options.compact, options.store, self.ledger.note)
 
     def foresee(self, session: Session, samples: Sequence[Sample], *, judge: bool) -> None:
         """Look at conversations to come: share what they carry, and judge whether that pays.
@@ -200,6 +209,7 @@ class Attachment:
                 now,
                 forked=True,
                 place=parent.domain.place,
+                moved=bool(rewrite.moved),
             )
         )
         told = "" if kin is None else kin.answer_id

@@ -16,6 +16,10 @@ _PIPE: Final = 141
 """What a shell makes of SIGPIPE."""
 _COMMANDS: Final = {
     "breaks": ("agentcache.breaks_command.breaks", "say what broke in a recorded run"),
+    "compact": (
+        "agentcache.compact_command",
+        "say what compaction would replace in a recorded run",
+    ),
     "demo": ("agentcache.demo.command", "run one program as it is and wrapped, and compare"),
     "diff": ("agentcache.breaks_command.diff", "say what broke between two requests"),
     "engine": ("agentcache.engine.command", "run the embedded engine until Ctrl-C"),

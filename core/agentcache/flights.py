@@ -147,6 +147,7 @@ class Flight:
                 rewrite.original,
                 self.answer_id,
                 parent.domain.place,
+                moved=bool(rewrite.moved),
             )
             asked = rewrite.asked is not None
             return self.attachment.look(seen, self.verdict if asked else None)
@@ -179,6 +180,8 @@ class Flight:
             kin=kin,
             broke=broke,
             request=rewrite.request if rewrite is not None else None,
+            saved=rewrite.saved if rewrite is not None else 0,
+            moved=rewrite.moved if rewrite is not None else "",
         )
         ledger.record(call)
         if call.sent and not error:

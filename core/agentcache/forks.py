@@ -18,6 +18,7 @@ from agentcache.allow import (
 )
 from agentcache.anchors import Anchor, Follows
 from agentcache.blocks import Block, Keys
+from agentcache.compaction import Shrunk
 from agentcache.dialects import Json, Parts
 from agentcache.dialects.base import is_json
 from agentcache.differences import in_marks, in_params, in_tools, not_plain
@@ -94,10 +95,18 @@ class Fork:
             self._number, said, length, lambda: (session.stand(self._name, said), session.left)
         )
 
+    def shrink(self, request: Mapping[str, Any], *, recalls: bool = False) -> Shrunk:
+        """The request with placeholders for what is compacted, where the session compacts.
+
+        It is then rewritten, with `shrunk` beside it. See `Session.shrink` for `recalls`.
+        """
+        return self._session.shrink(request, self._name, recalls=recalls)
+
     def rewrite(
         self,
         request: Mapping[str, Any],
         *,
+        shrunk: Shrunk | None = None,
         name: str | None = None,
         side_call: str = "",
         talk: Talk | None = None,
@@ -110,7 +119,8 @@ class Fork:
         A request that is a fork already comes back unchanged. `side_call` names why the program's
         request is not this agent's own conversation; it then passes through. `name` is the agent's
         name as it is now, where it is filled in late. `talk` is the conversation, if the caller
-        has asked for it before. `transcript` is the same conversation where it is a group chat, as
+        has asked for it before. `shrunk` is what `shrink` made, of which this is the request.
+        `transcript` is the same conversation where it is a group chat, as
         all its agents read it: a fork sends that. `try_it` forks though the session is left alone,
         to see what would become of it.
 
@@ -118,6 +128,27 @@ class Fork:
             FrozenError: with `strict`, where the request differs from what the parent froze.
 
         """
+        made = self._rewritten(
+            request, name or self._name, side_call, talk, transcript, strict=strict, try_it=try_it
+        )
+        if shrunk is None or not shrunk.changed:
+            return made
+        before, after = shrunk.tokens
+        whole = self._session.prints(self._session.blocks(shrunk.whole, Keys()))
+        told = (before - after, shrunk.moved)
+        return replace(made, original=whole, compacted=True, saved=told[0], moved=told[1])
+
+    def _rewritten(
+        self,
+        request: Mapping[str, Any],
+        name: str,
+        side_call: str,
+        talk: Talk | None,
+        transcript: Transcript | None,
+        *,
+        strict: bool,
+        try_it: bool,
+    ) -> Rewrite:
         session, wire = self._session, self._session.parent.dialect
         keys = Keys()
         blocks = session.blocks(request, keys)
@@ -149,7 +180,7 @@ class Fork:
             talk.standing = session.branch(talk.standing.path)
         session.use()
         lines = (ONE_CALL_LINE,) if one_call else ()
-        sent, headers = self._lay(name or self._name, parts, names, heard, lines)
+        sent, headers = self._lay(name, parts, names, heard, lines)
         after = session.prints(session.blocks(sent, keys, talk.standing.lead))
         shared = talk.standing.tokens + anchor.weight
         return Rewrite(sent, True, "", may, before, after, headers, keys_held, shared, one_call)

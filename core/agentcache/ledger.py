@@ -36,7 +36,8 @@ class Call:
     `sent` and `original` fingerprint the request as sent and as the program made it; `reason` says
     why it was not forked; `place` is what the gate made of it; `waited_s` is its wait there.
     `kin` is the index of the earlier call that it was compared with, `broke` what kept it from
-    reading what that one wrote. `request` is what was sent, kept only on request.
+    reading what that one wrote. `request` is what was sent, kept only on request. `saved` are the
+    tokens that compaction took out of it, estimated, and `moved` says of a step why it was taken.
     """
 
     agent: str
@@ -58,6 +59,8 @@ class Call:
     kin: int | None = None
     broke: CacheBreak | None = None
     request: Mapping[str, Any] | None = None
+    saved: int = 0
+    moved: str = ""
 
     def line(self, *, content: bool = False) -> dict[str, Any]:
         """The call as JSON; excerpts of a break and the request only with `content`."""

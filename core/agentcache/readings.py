@@ -95,8 +95,9 @@ def _read(call: Call, rule: Rule, seen: _Seen) -> Reading:
     total = usage.input_tokens if usage.input_tokens is not None else weight
     scale = total / weight
     others = {p.chain for p in call.sent if seen.owner.get(p.chain, call.agent) != call.agent}
-    own = _reach(call.sent, seen.sent.get(call.agent, set()), rule, scale, seen.tokens)
-    ceiling = max(own, _reach(call.sent, others, rule, scale, seen.tokens))
+    # A provider that compacts or clears the context reads less than the request says.
+    own = min(total, _reach(call.sent, seen.sent.get(call.agent, set()), rule, scale, seen.tokens))
+    ceiling = min(total, max(own, _reach(call.sent, others, rule, scale, seen.tokens)))
     cached = usage.cached_tokens
     if cached is not None and cached > ceiling:  # what was read shows that the estimate was low,
         near = cached <= _NEAR * ceiling  # or, far above it, that the entry is older than this log
@@ -176,12 +177,12 @@ def _unshared(call: Call, rule: Rule, seen: _Seen, scale: float) -> float:
     if rule.automatic:
         exact = rule.matching == "breakpoint"  # written where a request ends, and nowhere between
         reach, known = (_marked_reach, seen.ends) if exact else (_reach, seen.original)
-        read = reach(call.original, known, rule, scale, seen.plain)
+        read = min(total, reach(call.original, known, rule, scale, seen.plain))
         through = total
     else:
-        read = _marked_reach(call.original, seen.marked, rule, scale, seen.plain)
+        read = min(total, _marked_reach(call.original, seen.marked, rule, scale, seen.plain))
         marked = {p.chain for p in call.original if p.marked}
-        through = _marked_reach(call.original, marked, rule, scale, seen.plain)
+        through = min(total, _marked_reach(call.original, marked, rule, scale, seen.plain))
     written = max(0, through - read) if through >= rule.min_tokens else 0
     fee = rule.ttl.write_multiplier - 1.0
     return total - read + read * rule.read_multiplier + written * fee

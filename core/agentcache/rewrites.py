@@ -24,7 +24,8 @@ class Rewrite:
     shares, the shortest prefix first; `shared` are the estimated tokens of that. With `one_call`
     the program asked for one tool call at most, by a parameter that would have moved the prefix:
     whoever sends keeps the answer to its first. `asked` is the number of the call with which the
-    provider was asked to compare it.
+    provider was asked to compare it. `saved` are the tokens that compaction took out of it,
+    estimated, where it is not as the program made it; `moved` says why its prefix moved with that.
     """
 
     request: Json
@@ -38,6 +39,14 @@ class Rewrite:
     shared: int = 0
     one_call: bool = False
     asked: int | None = None
+    compacted: bool = False
+    saved: int = 0
+    moved: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """Whether `request` is to be sent in place of the program's own."""
+        return self.forked or self.compacted
 
 
 def own_descriptions(parent: Parent, parts: Parts) -> tuple[str, ...]:

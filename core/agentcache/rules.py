@@ -105,8 +105,9 @@ class Rule(_Row):
     token is known. With `new_message` a fork's tail must be a message of its own; elsewhere it
     shares the trunk's, because some chat templates insist on alternating roles.
     `affinities` are chosen by dialect before `affinity`; `routing` says what a target does by
-    itself. `handle` names the call that makes a cache object, `explicit` the row with the
-    provider's other, explicit form. `assumed` rows know nothing: they are the safe denominator.
+    itself. `bound_thinking` is an expression for models that refuse a request whose prefix changed
+    before thinking that is sent back. `handle` names the call that makes a cache object, `explicit`
+    the row with the provider's other form. `assumed` rows know nothing: the safe denominator.
     How a row is found: `hosts` (with subdomains; `*` stands for anything), `aliases` of the
     provider, and `models` (expressions that a name begins with). `by_name` says whether a name
     alone will do: `anywhere`, only `without_url`, or `never`.
@@ -147,6 +148,7 @@ class Rule(_Row):
     messages_level: tuple[str, ...] = ()
     new_message: bool = False
     single_shot: dict[str, Any] = Field(default_factory=dict)
+    bound_thinking: str = ""
     prewarm: str | None = None
     diagnostics: str | None = None
     handle: str = ""
@@ -186,6 +188,18 @@ class Rule(_Row):
         """Whether this is the provider's own endpoint; none given is its own too."""
         host = _host_of(base_url)
         return not base_url or any(_is_at(host, pattern) for pattern in self.hosts)
+
+    def binds(self, model: str, request: Mapping[str, Any]) -> bool:
+        """Whether what stands before thinking that is sent back must stay as it was.
+
+        Not where the request asks to have such thinking dropped (Anthropic's beta
+        thinking-binding-controls-2026-08-01).
+        """
+        if not self.bound_thinking or not re.search(self.bound_thinking, model):
+            return False
+        asked: Any = request.get("thinking")
+        held: Any = asked.get("block_binding") if isinstance(asked, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return not isinstance(held, Mapping) or held.get("prefix_mismatch_behavior") != "drop_block"  # pyright: ignore[reportUnknownMemberType]
 
     def takes_mark(self, mark_key: str) -> bool:
         """Whether a part may carry a mark under this key."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from agentcache.anchors import Anchors, Follows
 from agentcache.blocks import Block, Cuts, Keys, dumps
+from agentcache.compaction import Compaction, Compactor, ContentStore, Shrunk
 from agentcache.dialects import Json
 from agentcache.errors import FrozenError, ToolConflictError
 from agentcache.forks import Fork
@@ -63,6 +64,7 @@ class Session:
         self._talks = Talks()
         self._anchors = Anchors()
         self._places = Places()
+        self._compactor: Compactor | None = None
         self._replant(self._standing)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -294,6 +296,37 @@ class Session:
                 "tools before wrap()."
             )
             return True
+
+    def compacts(
+        self, wish: Compaction, store: ContentStore, say: Callable[[str], object]
+    ) -> Compactor:
+        """Compact what the forks send from now on; one that does so already goes on as it does.
+
+        `say` is told of each step that moves a prefix.
+        """
+        with self._lock:
+            parent = self.parent
+            if self._compactor is None:
+                told = (parent.dialect, parent.rule, parent.ttl)
+                self._compactor = Compactor(wish, store, *told, say=say)
+            return self._compactor
+
+    def shrink(
+        self, request: Mapping[str, Any], agent: str = "", *, recalls: bool = False
+    ) -> Shrunk:
+        """A request of a fork's, with placeholders for what is compacted.
+
+        `recalls` says that its framework runs `recall_result` for it, offered or not.
+        """
+        compactor = self._compactor
+        if compactor is None:
+            return Shrunk(request, request)
+        return compactor(request, agent, recalls=recalls)
+
+    @property
+    def compactor(self) -> Compactor | None:
+        """What compacts the forks' requests; None where nothing does."""
+        return self._compactor
 
     @property
     def used(self) -> bool:

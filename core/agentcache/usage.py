@@ -9,6 +9,9 @@ from agentcache.usage_shapes import SHAPES, Payload, Shape
 __all__ = ["Usage"]
 
 _LEFT_OUT: Final = frozenset({"compaction", "advisor_message"})
+"""Rows of Anthropic's `usage.iterations` that its own totals leave out (anthropic 2.12, types/beta/
+beta_usage.py). Rows `message` and `fallback_message` are in them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,12 @@ class Usage:
         Anthropic's and Bedrock's do not. Anthropic's rows for compaction and advisors, which its
         own totals leave out, are added.
         """
-        shape = next((s for s in SHAPES if payload and s.fits(payload)), None)
+        shape = _shape_of(payload) if payload else None
         return cls() if shape is None or payload is None else _read(shape, payload)
+
+
+def _shape_of(payload: Payload) -> Shape | None:
+    return next((shape for shape in SHAPES if shape.fits(payload)), None)
 
 
 def _read(shape: Shape, payload: Payload) -> Usage:
@@ -60,7 +67,7 @@ def _read(shape: Shape, payload: Payload) -> Usage:
     found = Usage(total, read, write, _sum(payload, shape.output), _split(shape, payload))
     for row in _rows(payload, "iterations"):
         if row.get("type") in _LEFT_OUT:
-            found = _both(found, _read(shape, row))
+            found = _both(found, _read(_shape_of(row) or shape, row))
     return found
 
 

@@ -17,6 +17,7 @@ from agentcache.attach import (
     Options,
 )
 from agentcache.breaks import CacheBreak
+from agentcache.compaction import Compaction, ContentStore, MemoryStore
 from agentcache.errors import NothingToForkError, OptionError, UnknownObjectError
 from agentcache.gate import Gate
 from agentcache.ledger import Ledger
@@ -57,6 +58,8 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
     ledger: Ledger | str | PathLike[str] | None = None,
     on_break: Callable[[CacheBreak], object] | Literal["warn"] | None = None,
     diagnostics: bool = False,
+    compact: Compaction | bool = False,
+    store: ContentStore | None = None,
 ) -> T:
     """Make every agent of `x` a fork of one shared, frozen parent.
 
@@ -104,6 +107,11 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         diagnostics: Ask Claude's API, and OpenAI's Responses from GPT-5.6 on, why a fork did not
             read what the call before it wrote, and hold that beside what the bytes say. Nothing is
             asked at other hosts, which refuse the question, unless `provider` names one of the two.
+        compact: Put placeholders in the place of large and old tool results: `True`, or a
+            `Compaction` that says when. Agents are given a tool, `recall_result`, to read again
+            what was replaced. Nothing is lost, and the prefix moves in rare, announced steps.
+        store: Where compaction keeps the originals and what it decided: in memory by default, or a
+            `SqliteStore`, which outlives the process.
 
     Raises:
         UnknownObjectError: no installed adapter takes `x`.
@@ -131,6 +139,8 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         ledger=ledger,
         on_break=on_break,
         diagnostics=diagnostics,
+        compact=compact,
+        store=store,
     )
     adapter = _adapter_for(x)
     _check_chats(x, adapter, options)
@@ -159,6 +169,8 @@ def options_of(  # noqa: PLR0913 - one for each wish
     ledger: Ledger | str | PathLike[str] | None = None,
     on_break: Callable[[CacheBreak], object] | Literal["warn"] | None = None,
     diagnostics: bool = False,
+    compact: Compaction | bool = False,
+    store: ContentStore | None = None,
 ) -> Options:
     """The options of `wrap`, checked."""
     _check_choice("layout", layout, get_args(Layout))
@@ -199,7 +211,22 @@ def options_of(  # noqa: PLR0913 - one for each wish
         book,
         on_break,
         diagnostics,
+        *_compaction(compact, store, layout),
     )
+
+
+def _compaction(
+    compact: Compaction | bool, store: ContentStore | None, layout: Layout
+) -> tuple[Compaction | None, ContentStore]:
+    """The wish to compact, checked, and the store."""
+    wish = Compaction() if compact is True else compact or None
+    if wish is not None and not isinstance(wish, Compaction):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OptionError(f"compact={compact!r:.60} is neither True, False nor a Compaction.")
+    if wish is None and store is not None:
+        raise OptionError("store= keeps what compaction replaced: pass compact=True with it.")
+    if wish is not None and layout == "as_is":
+        raise OptionError("layout='as_is' changes no request, and compact= would. Drop one.")
+    return wish, MemoryStore() if store is None else store
 
 
 def _check_choice(name: str, value: object, known: Sequence[str]) -> None:
@@ -223,7 +250,9 @@ def _check_chats(x: object, adapter: Adapter, options: Options) -> None:
 def _check_same(x: object, before: Options, now: Options, *, own_ledger: bool) -> None:
     """Refuse wishes that wrapping again would drop: the options of the first time stay."""
     plain = Options(DEFAULT_SYSTEM)
-    wishes = [f.name for f in fields(Options) if f.name not in ("gate", "ledger", "on_break")]
+    wishes = [
+        f.name for f in fields(Options) if f.name not in ("gate", "ledger", "on_break", "store")
+    ]
     lost = [
         name
         for name in wishes

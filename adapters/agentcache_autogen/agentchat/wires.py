@@ -200,7 +200,7 @@ def _given(
 ) -> tuple[Sequence[LLMMessage], Json]:
     """What the class gets: the fork as its own messages and tools."""
     rewrite = leg.flight.rewrite
-    if rewrite is None or not rewrite.forked:
+    if rewrite is None or not rewrite.changed:
         return messages, dict(kwargs)
     request = rewrite.request
     tools = [tool["function"] for tool in request.get("tools") or ()]

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 from agentcache.blocks import Block, dumps
 from agentcache.breaks.cleaning import plain
+from agentcache.breaks.edits import field_of
 from agentcache.breaks.found import Found, of_leaf, short
 from agentcache.breaks.leaves import Leaf, first_leaf
 from agentcache.breaks.losses import (
@@ -20,10 +21,12 @@ from agentcache.breaks.losses import (
 )
 from agentcache.breaks.marks import in_marks, only_marked
 from agentcache.breaks.spellings import as_written, spelled_out
+from agentcache.breaks.summaries import is_summary, without_summed
 from agentcache.breaks.talk import agent_of, in_messages, is_another, messages_of
 from agentcache.breaks.timing import in_time, lifetimes, weight_of
 from agentcache.breaks.tools import in_tools
 from agentcache.breaks.values import CacheBreak
+from agentcache.breaks.vendors import merged, unasked, verdict_in
 from agentcache.dialects import Dialect, dialect, dialect_of
 from agentcache.dialects.base import Sent, is_json
 from agentcache.dialects.objects import as_json
@@ -36,6 +39,7 @@ __all__ = ["compare", "find_break", "own_text"]
 _OWN_TEXT: Final = re.compile(r'<agent name=\\"(.*?)\\">')
 _HEADERS: Final = ("extra_headers", "headers", "default_headers")
 _AFFINITY: Final = ("prompt_cache_key", "user", "safety_identifier", "session_id", "x-session-id")
+_SYSTEM: Final = ("system", "developer")
 _NOT_PARAMS: Final = (
     *("tools", "system", "instructions", "messages", "input", "prompt_cache_key", "model"),
     *("modelId", "betas", "prompt_cache_options", "previous_response_id", "conversation"),
@@ -50,6 +54,7 @@ def find_break(
     idle_s: float | None = None,
     before_usage: Mapping[str, Any] | Usage | None = None,
     after_usage: Mapping[str, Any] | Usage | None = None,
+    after_answer: object = None,
     agent: str = "",
 ) -> CacheBreak | None:
     """Say what keeps `after` from reading what `before` wrote; None if nothing does.
@@ -57,6 +62,8 @@ def find_break(
     Both are wire requests, as an SDK sends them. Growth, sibling forks, rolling marks and free
     parameters are healthy. From the bytes alone only what moved is told; with usage payloads or
     `idle_s`, the seconds between the calls, misses are told too that bytes cannot show.
+    `after_answer` is the whole answer to `after`, as JSON or an SDK's object: its usage, and what
+    the provider says that it edited in the context by itself.
 
     Raises:
         OptionError: a request of no known shape, or a `provider` that no row names.
@@ -64,13 +71,15 @@ def find_break(
     """
     if not isinstance(before, Mapping) or not isinstance(after, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise OptionError("find_break compares two requests: two dicts, as an SDK sends them.")
-    usages = (_usage(before_usage), _usage(after_usage))
+    told = after_usage if after_usage is not None else as_json(field_of(after_answer, "usage"))
+    usages = (_usage(before_usage), _usage(told))
     try:
-        return _found((as_json(before), as_json(after)), provider, idle_s, usages, agent)
+        found = _found((as_json(before), as_json(after)), provider, idle_s, usages, agent)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, OptionError):
             raise
-    return _found((plain(before), plain(after)), provider, idle_s, usages, agent)
+        found = _found((plain(before), plain(after)), provider, idle_s, usages, agent)
+    return merged(found, unasked(verdict_in(after_answer)), agent=agent, extends=False)
 
 
 def _found(
@@ -95,7 +104,7 @@ def compare(
     agent: str = "",
 ) -> CacheBreak | None:
     """`find_break` where dialect and rule are known."""
-    before, after = requests
+    before, after = without_summed(wire, *requests), requests[1]
     spelled = (_spelled(wire, before), _spelled(wire, after))
     found = _compare(wire, rule, spelled, usages, idle_s, agent)
     if found is None:
@@ -119,9 +128,8 @@ def _compare(
     before, after = requests
     one, other = wire.hashed(before), wire.hashed(after)
     found = _in_bytes(wire, rule, requests, (one, other))
-    moved = found is not None and found.section in ("messages", "system")
-    if moved and _was_a_tail(rule, before, one, other):
-        found = None
+    if found is not None and found.section in ("messages", "system"):
+        found = None if _was_a_tail(found, rule, before, one, other) else found
     total = weight_of(other)
     shared = shared_of(one, other)
     tokens = in_common(shared, one, total, usages)
@@ -225,15 +233,25 @@ def _related(
 
 
 def _was_a_tail(
-    rule: Rule, before: Mapping[str, Any], one: Sequence[Block], other: Sequence[Block]
+    found: Found,
+    rule: Rule,
+    before: Mapping[str, Any],
+    one: Sequence[Block],
+    other: Sequence[Block],
 ) -> bool:
     """Whether all that changed stood behind the last place that was written: nothing is lost."""
     blocks = rendered(one)
     shared = len(shared_of(one, other))
+    if is_summary(found):  # it stands for all that was said, though that may be sent once more
+        rows = ((n, b) for n, b in enumerate(blocks) if b.section == "messages")
+        said = (n for n, b in rows if b.role not in _SYSTEM)
+        shared = min(shared, next(said, shared))
     mine, theirs = (own_text(made[shared : shared + 1]) for made in (blocks, rendered(other)))
     if mine and mine != theirs:
         return True
     if not rule.marks or (rule.automatic and not only_marked(before)):
+        return False
+    if rule.mark_key in before:  # a mark of the request itself stands at its end
         return False
     marked = [n for n, block in enumerate(blocks) if block.mark]
     return bool(marked) and marked[-1] < shared

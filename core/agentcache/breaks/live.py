@@ -222,6 +222,8 @@ def _is_healthy(kin: Seen, now: Seen, found: CacheBreak) -> bool:
         return False
     if kin.forked != now.forked:
         return found.kind != "model"
+    if now.moved and found.section == "messages":
+        return True  # announced
     return _is_unrelated(kin, now, found) or (now.forked and _is_by_design(kin, now, found))
 
 

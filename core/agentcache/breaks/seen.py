@@ -24,7 +24,8 @@ class Seen:
     of its endpoint. `original` fingerprints the request as the program made it, before it was
     forked. `answer_id` is what the provider called its answer. Only calls of one `place`, an
     address and a key, may share a cache; where a call is not `timed`, its times say nothing. `keys`
-    digest the blocks that render, `size` counts their characters: both once it is kept.
+    digest the blocks that render, `size` counts their characters: both once it is kept. With
+    `moved` a step of compaction, which was announced, changed what was sent before.
     """
 
     wire: Dialect
@@ -43,6 +44,7 @@ class Seen:
     timed: bool = True
     keys: tuple[bytes, ...] = ()
     size: int = 0
+    moved: bool = False
 
 
 class Shelf:

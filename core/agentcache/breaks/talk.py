@@ -10,6 +10,7 @@ from agentcache.blocks import Block, dumps
 from agentcache.breaks.found import Found, of_leaf, short
 from agentcache.breaks.leaves import first_leaf
 from agentcache.breaks.messages import Message, is_image, is_result, parts_of, text_of
+from agentcache.breaks.summaries import in_summaries
 from agentcache.breaks.texts import alike, change_of, first_difference, last_difference
 from agentcache.breaks.values import Kind
 from agentcache.dialects import Dialect
@@ -54,9 +55,10 @@ def messages_of(wire: Dialect, request: Any, blocks: Sequence[Block]) -> Sequenc
 
 def in_messages(wire: Dialect, before: Sequence[Message], after: Sequence[Message]) -> Found | None:
     """Where a conversation broke; None for growth, a fork, or another branch."""
-    if _is_compacted(after) and not _is_compacted(before):
-        return Found("compaction", "messages", f"{wire.messages_key}[0]")
     at = _common([m.key for m in before], [m.key for m in after])
+    summary = in_summaries(wire, before[at:], after[at:])
+    if summary is not None:
+        return summary
     if at >= min(len(before), len(after)):
         return None
     one, other = before[at:], after[at:]
@@ -72,12 +74,6 @@ def in_messages(wire: Dialect, before: Sequence[Message], after: Sequence[Messag
         or _thinned(key, one, other)
         or _edited(key, one, other)
     )
-
-
-def _is_compacted(messages: Sequence[Message]) -> bool:
-    """Whether the provider's own summary stands for what was said first."""
-    parts = parts_of(messages[0].sent) if messages else []
-    return any(is_json(part) and part.get("type") == "compaction" for part in parts)
 
 
 def _common(one: Sequence[bytes], other: Sequence[bytes]) -> int:

@@ -1,4 +1,7 @@
-"""Providers' own diagnostics: asked for by the parent's answer id, and held beside what bytes say.
+"""What providers say themselves of a call's prefix, held beside what bytes say.
+
+Diagnostics are asked for by the parent's answer id. That a provider edited the context on its own
+side (see `edits`) is said unasked.
 
 Anthropic Messages: `diagnostics.previous_message_id`, on every request that takes part, null on the
 first (anthropic 2.12). OpenAI Responses from GPT-5.6: `prompt_cache_options.comparison_response_id`
@@ -6,15 +9,16 @@ first (anthropic 2.12). OpenAI Responses from GPT-5.6: `prompt_cache_options.com
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from agentcache.breaks.edits import Edit, edits_in, field_of, joined, note_of
 from agentcache.breaks.values import CacheBreak, Kind, Where
 from agentcache.dialects import Json
 from agentcache.dialects.base import is_json
 from agentcache.rules import Rule
 
-__all__ = ["Verdict", "asking", "merged", "verdict_in"]
+__all__ = ["Verdict", "asking", "heard", "merged", "unasked", "verdict_in"]
 
 _ANTHROPIC: Final = "diagnostics"
 _OPENAI: Final = "prompt_cache_options"
@@ -32,20 +36,26 @@ _REASONS: Final[dict[str, tuple[Where, str, tuple[Kind, ...]]]] = {
     "service_tier_changed": ("params", "service_tier", ("param",)),
 }
 """Section, path and kinds of ours that a reason of theirs is about."""
+_MESSAGES: Final = {"Anthropic": "messages", "OpenAI": "input"}
 _LATER: Final = ("messages_changed", "input_changed")
+_UNEXPLAINED: Final = ("evicted", "rate_overflow")
+"""Misses of which neither bytes nor rules tell the cause for sure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a provider said of two requests: a `reason`, empty where nothing was missed.
 
-    `tokens` is its own estimate. Not `known`: it had no record, or no answer yet.
+    `tokens` is its own estimate. Not `known`: it had no record, or no answer yet. Not `asked`: it
+    says nothing of them. `edits` are what it did to the later one's context by itself.
     """
 
     vendor: str
     reason: str = ""
     tokens: int | None = None
     known: bool = True
+    asked: bool = True
+    edits: tuple[Edit, ...] = ()
 
 
 def asking(rule: Rule, dialect: str, request: Mapping[str, Any], answer_id: str) -> Json:
@@ -66,20 +76,43 @@ def asking(rule: Rule, dialect: str, request: Mapping[str, Any], answer_id: str)
 def verdict_in(answer: Any) -> Verdict | None:
     """The verdict in an answer, be it JSON or an SDK's object; None where it holds none.
 
-    Of an answer that was not asked for one it may say that nothing changed.
+    Of an answer that was not asked for one it may say that nothing changed: see `unasked`.
     """
-    told = _field(answer, "prompt_cache_diagnostics")
+    told, edits = _diagnosed(answer), edits_in(answer)
+    if not edits:
+        return told
+    return replace(told or Verdict(_vendor(answer), known=False, asked=False), edits=edits)
+
+
+def heard(before: Verdict | None, answer: Any) -> Verdict | None:
+    """What was said so far, and what one more piece of the answer says."""
+    now = verdict_in(answer)
+    if now is None or before is None:
+        return now or before
+    told = now if now.asked else before
+    return replace(told, edits=joined(before.edits, now.edits))
+
+
+def unasked(verdict: Verdict | None) -> Verdict | None:
+    """What a verdict says though nobody asked: what the provider edited; None if it did not."""
+    if verdict is None or not verdict.edits:
+        return None
+    return Verdict(verdict.vendor, known=False, asked=False, edits=verdict.edits)
+
+
+def _diagnosed(answer: Any) -> Verdict | None:
+    told = field_of(answer, "prompt_cache_diagnostics")
     if told is not None:
-        kind = str(_field(told, "type"))
-        reason = str(_field(told, "reason") or "")
+        kind = str(field_of(told, "type"))
+        reason = str(field_of(told, "reason") or "")
         return Verdict("OpenAI", reason, _tokens(told), kind in ("cache_hit", "cache_miss"))
     if not _says(answer, _ANTHROPIC):
         return None
-    told = _field(answer, _ANTHROPIC)
+    told = field_of(answer, _ANTHROPIC)
     if told is None:  # it was asked, and saw no change
         return Verdict("Anthropic")
-    found = _field(told, "cache_miss_reason")
-    reason = str(_field(found, "type") or "")
+    found = field_of(told, "cache_miss_reason")
+    reason = str(field_of(found, "type") or "")
     if reason not in _REASONS:
         return Verdict("Anthropic", known=False)
     return Verdict("Anthropic", reason, _tokens(found))
@@ -97,7 +130,12 @@ def merged(
         return found
     if found is None:
         silent = not verdict.reason or (verdict.reason in _LATER and not extends)
-        return None if silent else _by_vendor(verdict, agent)
+        found = None if silent else _by_vendor(verdict, agent)
+        return _by_edits(found, verdict) if found is not None and verdict.edits else found
+    if verdict.edits and found.kind in _UNEXPLAINED:
+        return _by_edits(found, verdict)
+    if not verdict.asked:  # what it edited explains no other break
+        return found
     if found.kind == "evicted" and verdict.reason:
         seen = _by_vendor(verdict, agent)
         return seen.model_copy(update={"tokens_lost": found.tokens_lost or verdict.tokens})
@@ -141,8 +179,20 @@ def _by_vendor(verdict: Verdict, agent: str) -> CacheBreak:
     )
 
 
-def _field(held: Any, name: str) -> Any:
-    return held.get(name) if isinstance(held, Mapping) else getattr(held, name, None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+def _by_edits(found: CacheBreak, verdict: Verdict) -> CacheBreak:
+    """A miss that the provider made itself: its bytes went on, and its context did not."""
+    if found.kind not in _UNEXPLAINED:
+        return found
+    told = {"note": note_of(verdict.edits), "source": "vendor", "level": "messages"}
+    where = {"section": "messages", "path": _MESSAGES[verdict.vendor], "kind": "compaction"}
+    made = found.model_copy(update={**told, **where, "vendor": ""})
+    return made.model_copy(update={"vendor": _said(made, verdict)}) if verdict.reason else made
+
+
+def _vendor(answer: Any) -> str:
+    """Whose words an answer is in: items are OpenAI's, blocks Anthropic's."""
+    items = [field_of(answer, name) for name in ("output", "item")]
+    return "OpenAI" if any(each is not None for each in items) else "Anthropic"
 
 
 def _says(held: Any, name: str) -> bool:
@@ -155,7 +205,7 @@ def _says(held: Any, name: str) -> bool:
 
 def _tokens(told: Any) -> int | None:
     for name in ("cache_missed_tokens", "cache_missed_input_tokens"):
-        found = _field(told, name)
+        found = field_of(told, name)
         if isinstance(found, int):
             return found
     return None

@@ -4,31 +4,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agentcache.blocks import Block, estimate_tokens
+from agentcache.blocks import estimate_tokens
 from agentcache.compaction.decisions import Decision, DecisionLog, Reason
-from agentcache.compaction.extracts import OPENING, placeholder
-from agentcache.compaction.results import Result, replaced, results_of
+from agentcache.compaction.pieces import KINDS, Kind, Piece
+from agentcache.compaction.tracks import Track
 from agentcache.dialects import Dialect, Json, dialect_of
-from agentcache.dialects.base import is_json, is_list
+from agentcache.dialects.base import is_list
 from agentcache.errors import OptionError
-from agentcache.rules import Rule, rule_for
+from agentcache.rules import Rule, Ttl, rule_for
 
-__all__ = ["Compacted", "Compaction", "compact"]
+__all__ = ["RECALL", "Compacted", "Compaction", "Economy", "compact", "front_of", "settled"]
 
+RECALL: Final = "recall_result"
+"""The tool by which a model asks for what a placeholder stands for."""
 _BIG: Final = 0.25
 """Of the high water: a step that removes less is not worth moving the prefix for."""
-_WORTH: Final = 0.75
-"""A placeholder is at most this share of what it stands for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """When results are compacted; all figures are tokens.
+    """When tool results are compacted; all figures are tokens.
 
     A result of `large` tokens or more is compacted before it is ever sent. Once a request reaches
     `high`, results behind the latest `keep` ones are compacted in one step, down to `low` if that
     can be had, but only if the step pays; at `limit` it is taken in any case. Results under `small`
-    stay, and those of the tools in `never`.
+    stay, and those of the tools in `never`. `also` names what else is compacted: the `input` of
+    tool calls, which a model may then imitate; an `image` once it was seen; `reasoning` that is
+    sent back as text.
     """
 
     large: int | None = 1_000
@@ -38,6 +40,7 @@ class Compaction:
     keep: int = 3
     small: int = 200
     never: tuple[str, ...] = ()
+    also: tuple[Kind, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise OptionError for figures that contradict each other."""
@@ -47,6 +50,23 @@ class Compaction:
             raise OptionError(f"limit={self.limit:,} must not be below high={self.high:,}.")
         if min(self.keep, self.small) < 0:
             raise OptionError("keep= and small= are not negative.")
+        for name in ("never", "also"):
+            held = getattr(self, name)
+            if isinstance(held, str):
+                raise OptionError(f"{name}={held!r} is a string; pass a tuple: {name}=({held!r},).")
+        odd = [kind for kind in self.also if kind not in KINDS]
+        if odd:
+            raise OptionError(f"also={odd[0]!r} does not exist. Choose {', '.join(KINDS[1:])}.")
+
+    @property
+    def least(self) -> int:
+        """Tokens below which nothing is ever decided about a piece."""
+        return min(self.small, self.large or self.small)
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """All that may be compacted."""
+        return ("result", *(kind for kind in self.also if kind != "result"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +76,7 @@ class Compacted:
     `originals` are the contents that placeholders came to stand for, by their content ids: whoever
     sends the request stores them first. `tokens` are those of the request before and after,
     estimated. `moved` says that the prefix moves with this request; `why` says what was weighed.
+    `whole` is the request as the program made it.
     """
 
     request: Json
@@ -65,6 +86,26 @@ class Compacted:
     tokens: tuple[int, int]
     moved: bool = False
     why: str = ""
+    whole: Mapping[str, Any] | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything in the request is not as the program made it."""
+        return self.whole is not None and self.request is not self.whole
+
+
+@dataclass(frozen=True, slots=True)
+class Economy:
+    """By what a step is weighed: the rule, the lifetime, the calls to come, a cold prefix.
+
+    `binds` says that thinking which is sent back holds all that stands before it in its place.
+    """
+
+    rule: Rule
+    ttl: Ttl
+    calls: int | None = None
+    cold: bool = False
+    binds: bool = False
 
 
 def compact(
@@ -87,164 +128,126 @@ def compact(
         OptionError: a request of no known shape, or a `provider` that no row names.
 
     """
-    wire = dialect_of(request)
-    rule = rule_for(str(request.get("model") or request.get("modelId") or ""), provider=provider)
-    return compacted(
-        wire, rule, request, log or DecisionLog(), compaction or Compaction(), calls_left, cold
-    )
-
-
-def compacted(
-    wire: Dialect,
-    rule: Rule,
-    request: Mapping[str, Any],
-    log: DecisionLog,
-    compaction: Compaction,
-    calls_left: int | None = None,
-    cold: bool = False,
-) -> Compacted:
-    """`compact` where dialect and rule are known."""
-    every = results_of(wire, request)
-    results = [r for r in every if _may(r, compaction)]
-    known = {r: d.text for r in results if (d := log.of(r.name)) is not None}
-    fresh = [r for r in results if r not in known]
-    early = _early(fresh, compaction)
-    new = [_decision(r, "unsent", 0) for r in early]
-    texts = {**known, **{r: d.text for r, d in zip(early, new, strict=True)}}
-    now = replaced(wire, request, texts)
-    weights = _weights(wire, now)
-    total = sum(weights.values())
-    step = _Step(compaction, rule, calls_left or max(1, _turns(wire, now)), cold)
-    behind = {r.place for r in every[: max(0, len(every) - compaction.keep)]}
-    stale = [r for r in fresh if r.sent and r.place in behind]
-    taken, reason, why = step.choose(stale, weights, total)
-    decided = [_decision(r, reason, log.steps + 1) for r in taken]
-    texts |= {r: d.text for r, d in zip(taken, decided, strict=True)}
-    made = replaced(wire, request, texts) if taken else now
-    changed = [*new, *decided]
-    return Compacted(
-        made,
-        log.with_(changed),
-        tuple(changed),
-        {r.content_id: r.exact for r in (*early, *taken)},
-        (sum(_weights(wire, request).values()), sum(_weights(wire, made).values())),
-        bool(taken),
-        why,
-    )
-
-
-def _may(result: Result, compaction: Compaction) -> bool:
-    """Whether a result may be compacted at all: texts alone, and none that stands for another."""
-    return (
-        result.text is not None
-        and not result.text.startswith(OPENING)
-        and result.tool not in compaction.never
-    )
-
-
-def _early(results: Sequence[Result], compaction: Compaction) -> list[Result]:
-    if compaction.large is None:
-        return []
-    return [r for r in results if not r.sent and _tokens(r) >= compaction.large and _shrinks(r)]
-
-
-def _tokens(result: Result) -> int:
-    return estimate_tokens(result.text or "")
-
-
-def _shrinks(result: Result) -> bool:
-    return len(_said_of(result)) <= _WORTH * len(result.text or "")
-
-
-def _said_of(result: Result) -> str:
-    return placeholder(result.content_id, result.tool, result.text or "", brief=result.sent)
-
-
-def _decision(result: Result, reason: Reason, step: int) -> Decision:
-    said = _said_of(result)
-    tokens = (_tokens(result), estimate_tokens(said))
-    return Decision(result.name, result.content_id, result.tool, said, reason, step, tokens)
-
-
-def _weights(wire: Dialect, request: Mapping[str, Any]) -> dict[str, int]:
-    """Tokens of every block that renders, by its path."""
-    blocks: Sequence[Block] = wire.hashed(request)
-    return {b.path: estimate_tokens(b.json) for b in blocks if b.section != "params"}
-
-
-def _turns(wire: Dialect, request: Mapping[str, Any]) -> int:
-    """Calls that were made before this one, by the answers in it."""
+    wire, wish, log = dialect_of(request), compaction or Compaction(), log or DecisionLog()
+    model = str(request.get("model") or request.get("modelId") or "")
+    rule = rule_for(model, provider=provider)
+    economy = Economy(rule, rule.ttl, calls_left, cold, binds=rule.binds(model, request))
     held: Any = request.get(wire.messages_key)
-    rows = [row for row in held if is_json(row)] if is_list(held) else []
-    return sum(row.get("role") == "assistant" or row.get("type") == "function_call" for row in rows)
+    track = Track(wish.kinds, front_of(wire, request))
+    pieces = track.grow(held if is_list(held) else [])
+    track.take({d.name: d for piece in pieces if (d := log.of(piece.name)) is not None})
+    new, moved, why = settled(track, wish, economy, log.steps)
+    originals = {piece.content_id: piece.exact for piece in new}
+    track.take({d.name: d for d in new.values()})
+    made = {**request, wire.messages_key: track.out} if is_list(held) else dict(request)
+    told = tuple(new.values())
+    return Compacted(made, log.with_(told), told, originals, track.tokens, moved, why, request)
+
+
+def front_of(wire: Dialect, request: Mapping[str, Any]) -> int:
+    """Tokens of what stands before the messages: tools, and a system text of its own."""
+    front = {k: v for k, v in request.items() if k != wire.messages_key}
+    return sum(estimate_tokens(b.json) for b in wire.hashed(front) if b.section != "params")
+
+
+def settled(
+    track: Track, wish: Compaction, economy: Economy, steps: int
+) -> tuple[dict[Piece, Decision], bool, str]:
+    """What is decided now, whether that moves the prefix, and what was weighed."""
+    track.keep_open(wish.least, wish.never)
+    early = {p: _decision(p, "unsent", 0) for p in track.unsent() if _is_early(p, wish)}
+    saved = sum(d.tokens[0] - d.tokens[1] for d in early.values())
+    taken, reason, why = _Step(wish, economy, track, saved).choose(track.tokens[1] - saved)
+    late = {p: _decision(p, reason, steps + 1) for p in taken}
+    return {**early, **late}, bool(taken), why
+
+
+def _is_early(piece: Piece, wish: Compaction) -> bool:
+    if wish.large is None or piece.kind in ("image", "reasoning"):
+        return False
+    if piece.tokens < wish.large or piece.tool == RECALL:
+        return False
+    return piece.shrinks(piece.said(brief=False))
+
+
+def _decision(piece: Piece, reason: Reason, step: int) -> Decision:
+    said = piece.said(brief=reason != "unsent")
+    tokens = (piece.tokens, estimate_tokens(said))
+    told = (piece.name, piece.content_id, piece.tool, said, reason, step, tokens)
+    return Decision(*told, kind=piece.kind)
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """Whether, and from where on, a step is taken."""
+    """Whether, and from where on, a step is taken; `early` tokens less come at the end of it."""
 
-    compaction: Compaction
-    rule: Rule
-    calls: int
-    cold: bool
+    wish: Compaction
+    economy: Economy
+    track: Track
+    early: int
 
-    def choose(
-        self,
-        stale: Sequence[Result],
-        weights: Mapping[str, int],
-        total: int,
-    ) -> tuple[list[Result], Reason, str]:
-        """The results to compact now, why, and what was weighed."""
-        compaction = self.compaction
-        full = compaction.limit is not None and total >= compaction.limit
-        if not full and not self.cold and (compaction.high is None or total < compaction.high):
+    def choose(self, total: int) -> tuple[list[Piece], Reason, str]:
+        """The pieces to compact now, why, and what was weighed."""
+        wish, cold = self.wish, self.economy.cold
+        full = wish.limit is not None and total >= wish.limit
+        if not full and not cold and (wish.high is None or total < wish.high):
             return [], "pays", ""
-        old = [r for r in stale if _tokens(r) >= compaction.small and _shrinks(r)]
+        old = [p for p in self.track.stale(wish.keep) if self._may(p)]
         if not old:
-            return [], "pays", f"{total:,} tokens, and no result that may be compacted."
-        if self.cold and not full:
-            return old, "cold", "No provider holds the prefix: moving it costs nothing."
-        best, why = self._best(old, weights, total)
+            return [], "pays", f"{total:,} tokens, and nothing that may be compacted."
+        free, bound = self._unbound(old), ""
+        if len(free) < len(old):
+            bound = (
+                "What stands before thinking that is sent back may not change with this model, "
+                'unless thinking.block_binding.prefix_mismatch_behavior is "drop_block".'
+            )
+        if not free:
+            return [], "pays", bound
+        if cold and not full:
+            return free, "cold", "No provider holds the prefix: moving it costs nothing."
+        best, why = self._best(free, total)
         if full and not best:
-            return old, "limit", f"{total:,} tokens reach the limit of {self.compaction.limit:,}."
+            return free, "limit", f"{total:,} tokens reach the limit of {wish.limit:,}."
         return best, "pays", why
 
-    def _best(
-        self, old: Sequence[Result], weights: Mapping[str, int], total: int
-    ) -> tuple[list[Result], str]:
+    def _may(self, piece: Piece) -> bool:
+        if piece.tokens < self.wish.small:
+            return False
+        return piece.shrinks(piece.said(brief=True))
+
+    def _unbound(self, old: list[Piece]) -> list[Piece]:
+        """Those that may change, where a model's thinking is bound to what stands before it."""
+        if not self.economy.binds:
+            return old
+        return [piece for piece in old if not self.track.thinks_behind(piece.row)]
+
+    def _best(self, old: Sequence[Piece], total: int) -> tuple[list[Piece], str]:
         """The step that saves most, down to the low water if one of them gets there."""
-        enough = _BIG * (self.compaction.high or self.compaction.low)
-        steps = [list(old[n:]) for n in range(len(old)) if _saved(old[n:]) >= enough]
+        enough = _BIG * (self.wish.high or self.wish.low)
+        each = [before - after for before, after in (_decision(p, "pays", 0).tokens for p in old)]
+        behind, calls = self.track.behind(), self.economy.calls or max(1, self.track.turns)
+        steps: list[tuple[float, int, int]] = []  # what it gains, where it begins, what it saves
+        saved = 0
+        for n in range(len(old) - 1, -1, -1):
+            saved += each[n]
+            if saved >= enough:
+                rest = behind[old[n].row] - saved - self.early
+                steps.append((self._gain(saved, rest, calls), n, saved))
         if not steps:
-            return [], f"A step would remove no more than {_saved(old):,} tokens."
-        deep = [s for s in steps if total - _saved(s) <= self.compaction.low] or steps
-        best = max(deep, key=lambda taken: self._gain(taken, weights))
-        gain = self._gain(best, weights)
+            return [], f"A step would remove no more than {saved:,} tokens."
+        deep = [step for step in steps if total - step[2] <= self.wish.low] or steps
+        gain, start, _ = max(deep)
         if gain <= 0:
             return [], f"A step would cost {-gain:,.0f} tokens more than it saves."
-        return best, f"{len(best)} results over {self.calls} calls save about {gain:,.0f} tokens."
+        best = list(old[start:])
+        return best, f"{len(best)} results over {calls} calls save about {gain:,.0f} tokens."
 
-    def _gain(self, taken: Sequence[Result], weights: Mapping[str, int]) -> float:
+    def _gain(self, saved: int, behind: int, calls: int) -> float:
         """Input tokens that a step saves over the calls to come, less what writing anew costs.
 
         A call reads T tokens at r; a step removes S of them, and R behind the first are sent anew
         at w. Over n calls that is n*S*r - R*(w - r).
         """
-        saved = _saved(taken)
-        behind = _behind(taken[0], weights) - saved
-        read, write = self.rule.read_multiplier, max(1.0, self.rule.ttl.write_multiplier)
-        return self.calls * saved * read - max(0, behind) * (write - read)
-
-
-def _saved(taken: Sequence[Result]) -> int:
-    return sum(before - after for before, after in (_decision(r, "pays", 0).tokens for r in taken))
-
-
-def _behind(result: Result, weights: Mapping[str, int]) -> int:
-    """Tokens from a result's message to the end."""
-    place, found, total = result.place[0], False, 0
-    for path, weight in weights.items():
-        head = path.partition("[")[2].partition("]")[0]
-        found = found or (head.isdigit() and path[0] in "mi" and int(head) >= place)
-        total += weight if found else 0
-    return total
+        read = self.economy.rule.read_multiplier
+        write = max(1.0, self.economy.ttl.write_multiplier)
+        return calls * saved * read - max(0, behind) * (write - read)

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, get_args
 
 from agentcache.errors import OptionError
 
-__all__ = ["Decision", "DecisionLog", "Reason"]
+__all__ = ["Decision", "DecisionLog", "Reason", "read", "written"]
 
 Reason = Literal["unsent", "pays", "cold", "limit"]
 """Before it was ever sent; the step pays; the prefix was cold anyway; the context was full."""
@@ -20,7 +20,7 @@ class Decision:
 
     `name` tells the result in its conversation, `content_id` its content in the store. `step`
     counts the times at which the prefix was moved: 0 for what was never sent in full. `tokens` are
-    those of the result and of its placeholder, estimated.
+    those of the result and of its placeholder, estimated. `kind` says what else it may be.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Decision:
     reason: Reason
     step: int
     tokens: tuple[int, int]
+    kind: str = "result"
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,23 @@ class DecisionLog:
 
     def to_json(self) -> str:
         """One line for each decision."""
-        return "".join(json.dumps(asdict(d), ensure_ascii=False) + "\n" for d in self.decisions)
+        return "".join(written(d) + "\n" for d in self.decisions)
 
     @classmethod
     def from_json(cls, text: str) -> "DecisionLog":
         """Read what `to_json` wrote; raises OptionError with the number of a line that is none."""
         log = cls()
         return log.with_(_decision(n, line) for n, line in enumerate(text.splitlines(), 1) if line)
+
+
+def written(decision: Decision) -> str:
+    """A decision as one line of JSON."""
+    return json.dumps(asdict(decision), ensure_ascii=False)
+
+
+def read(line: str) -> Decision:
+    """Read what `written` wrote."""
+    return _decision(1, line)
 
 
 def _decision(number: int, line: str) -> Decision:

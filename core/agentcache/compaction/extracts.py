@@ -1,33 +1,45 @@
 """What is left of a tool result: an id to ask for it by, and lines of it chosen by rule."""
 
 import re
-from itertools import islice
+from collections.abc import Iterator
 from typing import Final
 
 __all__ = ["OPENING", "extract", "placeholder"]
 
-OPENING: Final = "[compacted tool result "
+OPENING: Final = "[compacted "
+_NAMES: Final = {"result": "tool result", "input": "tool input"}
 _NEW: Final = "\n"
 _LINE: Final = 160
 _FULL: Final = (3, 4, 3)
 _BRIEF: Final = (1, 2, 1)
 """First lines, telling ones, last ones: of a result that was never sent, and of a stale one."""
-_TELLING: Final = re.compile(
-    r"\b(?:error|errors|fail|failed|failure|failures|exception|traceback|fatal|panic|warning|"
-    r"denied|refused|not found|no such|timed? ?out)\b",
-    re.IGNORECASE,
+_TELLING: Final = (
+    *(b"error", b"errors", b"fail", b"failed", b"failure", b"failures", b"exception", b"traceback"),
+    *(b"fatal", b"panic", b"warning", b"denied", b"refused", b"not found", b"no such", b"timeout"),
+    b"timed out",
 )
+_ROOTS: Final = tuple(
+    word for word in _TELLING if not any(word != w and word.startswith(w) for w in _TELLING)
+)
+"""Of words that begin alike, the shortest: the others are found with it."""
+_ENDINGS: Final = (b"error", b"exception")
+"""They tell at the end of a word too, such as ValueError."""
+_WORDS: Final = frozenset(_TELLING)
+_LETTERS: Final = re.compile(rb"\w*")
 
 
-def placeholder(content_id: str, tool: str, text: str, *, brief: bool = False) -> str:
+def placeholder(
+    content_id: str, tool: str, text: str, *, brief: bool = False, kind: str = "result"
+) -> str:
     """The text that stands for a result: the same for the same result, everywhere.
 
     `brief` holds less of it: the model has read it all before.
     """
-    told = f"{len(text):,} characters, {text.count(_NEW) + 1:,} lines"
-    head = f"{OPENING}{content_id}] {tool or 'tool'}: {told}."
+    lines = text.count(_NEW) + 1
+    told = f"{len(text):,} characters" + (f", {lines:,} lines" if kind != "image" else "")
+    head = f"{OPENING}{_NAMES.get(kind, kind)} {content_id}] {tool or kind}: {told}."
     ask = f'All of it: recall_result(id="{content_id}"), also with lines= or pattern=.'
-    return "\n".join([f"{head} {ask}", *extract(text, brief=brief)])
+    return "\n".join([f"{head} {ask}", *(extract(text, brief=brief) if kind != "image" else ())])
 
 
 def extract(text: str, *, brief: bool = False) -> list[str]:
@@ -37,10 +49,35 @@ def extract(text: str, *, brief: bool = False) -> list[str]:
     if len(lines) <= head + tail:
         picked = list(range(len(lines)))
     else:
-        telling = (n for n in range(head, len(lines) - tail) if _TELLING.search(lines[n]))
-        between = islice(telling, most)
+        between = _telling(text, head, len(lines) - tail, most)
         picked = [*range(head), *between, *range(len(lines) - tail, len(lines))]
     return [f"{n + 1}: {_short(lines[n])}" for n in picked]
+
+
+def _telling(text: str, first: int, end: int, most: int) -> list[int]:
+    """The first lines, by number, of those from `first` to before `end` that say how it went."""
+    data = text.encode("utf-8", "surrogatepass").lower()  # which leaves all but ASCII alone
+    found = {n for word in _ROOTS for n in _lines_with(data, word, first, end, most)}
+    return sorted(found)[:most]
+
+
+def _lines_with(data: bytes, word: bytes, first: int, end: int, most: int) -> Iterator[int]:
+    """The first lines that hold a word, or one that begins with it, as a word of its own."""
+    at, line, counted, told = data.find(word), 0, 0, 0
+    while at >= 0 and told < most:
+        line, counted = line + data.count(b"\n", counted, at), at
+        if line >= end:
+            return
+        whole = _LETTERS.match(data, at + len(word))
+        ends = at + len(word) if whole is None else whole.end()
+        alone = word in _ENDINGS or not (data[max(0, at - 1) : at].replace(b"_", b"a")).isalnum()
+        if line >= first and alone and data[at:ends] in _WORDS:
+            told += 1
+            yield line
+            ends = data.find(b"\n", ends)
+            if ends < 0:
+                return
+        at = data.find(word, ends)
 
 
 def _short(line: str) -> str:

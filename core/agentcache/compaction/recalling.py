@@ -5,12 +5,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from agentcache.compaction.compacting import RECALL
 from agentcache.compaction.stores import ContentStore
 from agentcache.dialects import Json
 
 __all__ = ["RECALL", "recall", "recall_tool"]
 
-RECALL: Final = "recall_result"
 _DESCRIPTION: Final = (
     "Read a tool result that was compacted, by the id in its placeholder: all of it, some of its "
     "lines, or the lines that match a pattern."

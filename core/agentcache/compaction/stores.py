@@ -1,16 +1,18 @@
 """Where the originals are kept: by what they say, in memory or in an SQLite file."""
 
 import importlib
+import json
 import os
 import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from agentcache.compaction.decisions import Decision, read, written
 from agentcache.errors import MissingExtraError, OptionError
 
 __all__ = ["ContentStore", "MemoryStore", "SqliteStore"]
@@ -21,6 +23,7 @@ CREATE TABLE IF NOT EXISTS contents (
     id TEXT PRIMARY KEY, packed BLOB NOT NULL, size INTEGER NOT NULL, used INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS oldest ON contents (used);
+CREATE TABLE IF NOT EXISTS decisions (name TEXT PRIMARY KEY, told BLOB NOT NULL) WITHOUT ROWID;
 """
 _PUT: Final = """
 INSERT OR REPLACE INTO contents
@@ -29,15 +32,30 @@ VALUES (?, ?, ?, (SELECT COALESCE(MAX(used), 0) + 1 FROM contents))
 _USE: Final = """
 UPDATE contents SET used = (SELECT MAX(used) + 1 FROM contents) WHERE id = ?
 """
+_DECIDE: Final = "INSERT OR IGNORE INTO decisions VALUES (?, ?)"
+_DECIDED: Final = "SELECT name, told FROM decisions WHERE name IN (SELECT value FROM json_each(?))"
+_LEVEL: Final = 1
 _PATIENCE_S: Final = 30.0
 _AGAIN_S: Final = 0.02
 
 
 class ContentStore(Protocol):
-    """Keeps contents by their ids, byte for byte. What a cap drops is the longest unused."""
+    """Keeps contents by their ids, byte for byte, and what was decided about tool results.
 
-    def put(self, contents: Mapping[str, str]) -> None:
-        """Keep contents by their ids, all or none."""
+    What a cap drops are contents, the longest unused first; decisions stay.
+    """
+
+    def put(
+        self, contents: Mapping[str, str], decisions: Iterable[Decision] = ()
+    ) -> Mapping[str, Decision]:
+        """Keep contents by their ids and decisions by their names, all or none.
+
+        Returns the decisions that hold: one made earlier under the same name wins.
+        """
+        ...
+
+    def decided(self, names: Sequence[str]) -> Mapping[str, Decision]:
+        """What was decided under these names, as far as anything was."""
         ...
 
     def get(self, content_id: str) -> str | None:
@@ -52,17 +70,27 @@ class MemoryStore:
         """Hold nothing yet."""
         self._cap, self._size = _checked(cap), 0
         self._held: dict[str, bytes] = {}
+        self._decided: dict[str, Decision] = {}
         self._lock = threading.Lock()
 
-    def put(self, contents: Mapping[str, str]) -> None:
+    def put(
+        self, contents: Mapping[str, str], decisions: Iterable[Decision] = ()
+    ) -> Mapping[str, Decision]:
         """Keep contents by their ids; those used longest ago make room."""
         packed = {name: _packed(text) for name, text in contents.items()}
         with self._lock:
+            held = {d.name: self._decided.setdefault(d.name, d) for d in decisions}
             for name, blob in packed.items():
                 self._size += len(blob) - len(self._held.pop(name, b""))
                 self._held[name] = blob
             while self._size > self._cap and len(self._held) > 1:
                 self._size -= len(self._held.pop(next(iter(self._held))))
+        return held
+
+    def decided(self, names: Sequence[str]) -> Mapping[str, Decision]:
+        """What was decided under these names."""
+        with self._lock:
+            return {name: self._decided[name] for name in names if name in self._decided}
 
     def get(self, content_id: str) -> str | None:
         """The content, byte for byte; None if it is not there any more."""
@@ -120,17 +148,29 @@ class SqliteStore:
             _set_up(line)
         return line
 
-    def put(self, contents: Mapping[str, str]) -> None:
-        """Keep contents by their ids, in one transaction."""
-        if not contents:
-            return
+    def put(
+        self, contents: Mapping[str, str], decisions: Iterable[Decision] = ()
+    ) -> Mapping[str, Decision]:
+        """Keep contents by their ids and decisions by their names, in one transaction."""
+        made = {d.name: self._packed(written(d)) for d in decisions}
         packed = {name: self._packed(text) for name, text in contents.items()}
+        if not packed and not made:
+            return {}
         line = self._connection()
         with line:
             line.execute("BEGIN IMMEDIATE")
             for name, blob in packed.items():
                 line.execute(_PUT, (name, blob, len(blob)))
+            line.executemany(_DECIDE, made.items())
             self._drop(line, packed)
+        return self.decided([*made])
+
+    def decided(self, names: Sequence[str]) -> Mapping[str, Decision]:
+        """What was decided under these names."""
+        if not names:
+            return {}
+        rows = self._connection().execute(_DECIDED, (json.dumps(list(names)),)).fetchall()
+        return {name: read(self._unpacked(told)) for name, told in rows}
 
     def _packed(self, text: str) -> bytes:
         blob = _packed(text)
@@ -216,7 +256,7 @@ def _fernet(key: str | bytes) -> Any:
 
 
 def _packed(text: str) -> bytes:
-    return zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
+    return zlib.compress(text.encode("utf-8", "surrogatepass"), _LEVEL)
 
 
 def _unpacked(blob: bytes) -> str:

@@ -27,7 +27,7 @@ class Call:
     """One request.
 
     `route` is its path without `/v1`, `domain` whose cache it may read, `betas` what its
-    `anthropic-beta` header names.
+    `anthropic-beta` header names, `edits` what the provider cleared from `body` by itself.
     """
 
     number: int
@@ -39,6 +39,7 @@ class Call:
     stream: bool
     domain: str
     betas: frozenset[str] = frozenset()
+    edits: tuple[dict[str, Any], ...] = ()
 
     @property
     def id(self) -> str:

@@ -16,7 +16,7 @@ def messages_body(reply: Reply) -> dict[str, Any]:
     content: list[dict[str, Any]] = []
     if reply.generated:
         content = [block for block, _ in _blocks(reply)]
-    return {**_message(reply), "content": content, "stop_reason": _stop(reply)}
+    return {**_message(reply), "content": content, "stop_reason": _stop(reply), **_edits(reply)}
 
 
 def messages_events(reply: Reply) -> Iterator[bytes]:
@@ -36,7 +36,7 @@ def messages_events(reply: Reply) -> Iterator[bytes]:
             yield _event("content_block_delta", index=index, delta=delta)
         yield _event("content_block_stop", index=index)
     delta = {"stop_reason": _stop(reply), "stop_sequence": None}
-    yield _event("message_delta", delta=delta, usage=_usage(reply))
+    yield _event("message_delta", delta=delta, usage=_usage(reply), **_edits(reply))
     yield _event("message_stop")
 
 
@@ -56,6 +56,11 @@ def _message(reply: Reply) -> dict[str, Any]:
         "usage": _usage(reply),
         **({"diagnostics": reply.diagnosis} if "diagnostics" in reply.body else {}),
     }
+
+
+def _edits(reply: Reply) -> dict[str, Any]:
+    asked = "context_management" in reply.body
+    return {"context_management": {"applied_edits": list(reply.edits)}} if asked else {}
 
 
 def _blocks(reply: Reply) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:

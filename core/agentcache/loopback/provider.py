@@ -12,6 +12,7 @@ from agentcache.loopback.calls import Call, Log, arrived
 from agentcache.loopback.chat_reply import chat_body, chat_events
 from agentcache.loopback.chat_request import chat_prompt
 from agentcache.loopback.chat_turn import chat_turn
+from agentcache.loopback.context_editing import edited
 from agentcache.loopback.diagnoses import Diagnoses
 from agentcache.loopback.families import min_tokens_of
 from agentcache.loopback.faults import Fault, Faults
@@ -106,7 +107,14 @@ class Provider:
         return self.faults.strike(number, turn)
 
     def resolve(self, call: Call) -> Call:
-        """Put the stored history in front of a Responses request that continues an earlier one."""
+        """Return the request as the model reads it.
+
+        A Responses request that continues an earlier one gets the stored history in front, an
+        Anthropic one loses what its context editing clears.
+        """
+        if call.api == "anthropic.messages":
+            body, edits = edited(call.body, call.betas, lambda b: self._total(call, b))
+            return replace(call, body=body, edits=tuple(edits))
         previous = call.body.get("previous_response_id")
         if call.api != "openai.responses" or not previous:
             return call
@@ -162,6 +170,7 @@ class Provider:
             with_usage=with_usage,
             generated=not call.is_prewarm,
             diagnosis=self._diagnoses.of(call.number),
+            edits=call.edits,
         )
         self.log.note(call, answer=answer, output_tokens=output_tokens)
         self._remember(call, reply)
@@ -174,6 +183,9 @@ class Provider:
     def events(self, call: Call, reply: Reply) -> list[bytes]:
         """Return the answer as server-sent events."""
         return list(_VOICES[call.api].events(reply))
+
+    def _total(self, call: Call, body: dict[str, Any]) -> int:
+        return self._prompt(replace(call, body=body), call.api).total
 
     def _prompt(self, call: Call, api: Api) -> Prompt:
         if not call.body:

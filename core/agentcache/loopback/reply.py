@@ -1,6 +1,6 @@
 """What all three APIs need to word an answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ class Reply:
 
     `with_usage` is False where a fault withholds it. `done` is False for a pre-warm
     request: the prompt was read, nothing is generated. `diagnosis` is what is said, if it was
-    asked for, of why the cache was missed.
+    asked for, of why the cache was missed. `edits` are those applied to the context.
     """
 
     number: int
@@ -33,6 +33,7 @@ class Reply:
     with_usage: bool = True
     generated: bool = True
     diagnosis: Mapping[str, Any] | None = None
+    edits: Sequence[Mapping[str, Any]] = ()
 
     def call_id(self, index: int, prefix: str) -> str:
         """Return the id of the nth tool call: the same on every run, unique on a server."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from agentcache.breaks.vendors import Verdict, heard
 from agentcache.dialects import dialect_of
 from agentcache.dialects.base import Json, is_json
 from agentcache.errors import OptionError
@@ -66,6 +67,7 @@ def call_of(exchange: Exchange) -> Recorded | None:
         error="" if exchange.status < 400 else f"HTTP {exchange.status}",
         base_url=host_of(exchange.url),
         fingerprint=said.fingerprint,
+        verdict=said.verdict,
     )
 
 
@@ -77,6 +79,7 @@ class _Said:
     id: str = ""
     model: str = ""
     fingerprint: str = ""
+    verdict: Verdict | None = None
 
     def read(self, answer: Any) -> bool:
         """Read an answer; False where it cannot be."""
@@ -92,6 +95,7 @@ class _Said:
         used: Any = held.get("usage")
         if is_json(used):
             self.usage |= {k: v for k, v in used.items() if v is not None}
+        self.verdict = heard(self.verdict, held)
         self.id = self.id or _text(held.get("id"))
         self.model = self.model or _text(held.get("model"))
         self.fingerprint = self.fingerprint or _text(held.get("system_fingerprint"))

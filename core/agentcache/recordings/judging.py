@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from agentcache.breaks import CacheBreak, Lookout, Seen
+from agentcache.breaks.vendors import merged, unasked
 from agentcache.dialects import Dialect, dialect_of
 from agentcache.errors import OptionError
 from agentcache.ledger import Call
@@ -58,6 +59,9 @@ class Judge:
             sent = self._prints(wire, rule, recorded.request)
             made = replace(made, sent=sent, original=sent)
         broke, kin = self._look(wire, rule, recorded, made)
+        told = own.broke if own is not None else None
+        if broke is not None and broke.kind == "evicted" and told and told.source == "vendor":
+            broke = told  # the answer is not kept: what was heard in it, is
         return replace(made, broke=broke, kin=kin)
 
     def _prints(self, wire: Dialect, rule: Rule, request: Mapping[str, Any]) -> Prints:
@@ -88,6 +92,7 @@ class Judge:
         if found is not None and kin is not None:
             fair = self._is_fair(found, rule, kin, recorded)
             found = found if fair and not _is_other_talk(found, kin, now) else None
+        found = merged(found, unasked(recorded.verdict), agent=made.agent, extends=False)
         return found, None if kin is None else kin.number
 
     def _is_fair(self, found: CacheBreak, rule: Rule, kin: Seen, recorded: Recorded) -> bool:

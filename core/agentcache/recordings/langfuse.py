@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from agentcache.breaks.vendors import verdict_in
 from agentcache.dialects.base import Json, is_json, is_list
 from agentcache.recordings.chats import chat_request, count_of
 from agentcache.recordings.documents import parsed
@@ -81,6 +82,7 @@ def _call(row: Json) -> Recorded:
         at_s=seconds(row.get("startTime")),
         ended_s=seconds(row.get("endTime")),
         headers=headers,
+        verdict=verdict_in(_value(row.get("output"))),
         model=model,
         error="error" if failed else "",
     )

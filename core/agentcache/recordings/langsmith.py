@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from agentcache.breaks.vendors import Verdict, heard
 from agentcache.dialects.base import Json, is_json, is_list
 from agentcache.recordings.chats import as_list, call_part, chat_request
 from agentcache.recordings.documents import parsed
@@ -72,6 +73,7 @@ def _call(run: Json, extra: Json, metadata: Json) -> Recorded:
     return Recorded(
         request,
         usage=_usage(run, outputs, metadata),
+        verdict=_verdict(outputs),
         at_s=seconds(run.get("start_time")),
         ended_s=seconds(run.get("end_time")),
         headers=headers,
@@ -161,6 +163,15 @@ def _usage(run: Json, outputs: Json, metadata: Json) -> Usage | None:
         payload = {"input_tokens": run["prompt_tokens"], "input_token_details": details}
         payload["output_tokens"] = run.get("completion_tokens")
     return None if payload is None else Usage.from_payload(payload)
+
+
+def _verdict(outputs: Json) -> Verdict | None:
+    """What the provider said of the prefix: the wrappers keep its answer, LangChain most of it."""
+    verdict, answer = None, _answer(outputs)
+    beside = (outputs.get("message"), outputs.get("llm_output"), answer.get("response_metadata"))
+    for held in (outputs, answer, *map(_object, beside)):
+        verdict = heard(verdict, held)
+    return verdict
 
 
 def _answer(outputs: Json) -> Json:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from agentcache.breaks.vendors import Verdict
 from agentcache.ledger import Call
 from agentcache.usage import Usage
 
@@ -33,7 +34,8 @@ class Recorded:
     the recording does not say. `agent` is the name that the recording has for who spoke, and
     `under` the id of what bore that name, if not the call itself. Times are seconds since 1970.
     Of the headers only those are kept that bear on a cache, never a secret; `error` names a failed
-    call's status or exception. `call` is the ledger's own line, where there is one.
+    call's status or exception. `verdict` is what the provider said of the prefix in an answer that
+    was recorded, `call` the ledger's own line, where there is one.
     """
 
     request: Mapping[str, Any] = field(repr=False)
@@ -48,6 +50,7 @@ class Recorded:
     base_url: str = ""
     fingerprint: str = ""
     under: str = ""
+    verdict: Verdict | None = field(default=None, repr=False)
     call: Call | None = field(default=None, repr=False)
 
 

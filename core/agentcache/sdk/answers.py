@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from agentcache.allow import foreign_tools
-from agentcache.breaks.vendors import Verdict, verdict_in
+from agentcache.breaks.vendors import Verdict, heard
 from agentcache.dialects.base import is_json, is_list
 from agentcache.usage import Usage
 
@@ -46,7 +46,7 @@ class Tally:
     def _notice(self, held: Any) -> None:
         used = _plain(_field(held, "usage"))
         self._said |= {k: v for k, v in used.items() if v is not None}
-        self.verdict = verdict_in(held) or self.verdict
+        self.verdict = heard(self.verdict, held)
         found = (_field(held, "id"), _field(held, "system_fingerprint"))
         new = tuple(str(sign) for sign in found if sign and str(sign) not in self.signs)
         self.signs += new

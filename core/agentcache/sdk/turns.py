@@ -78,8 +78,10 @@ class Turn:
         """
         stand = self.stand
         self.legs += 1
-        session, before = stand.fork.session, request_of(params)
+        session, whole = stand.fork.session, request_of(params)
         wire = session.parent.dialect
+        shrunk = stand.fork.shrink(whole)
+        before = dict(shrunk.request)
         heard: Transcript | str = aside or stand.aside or _side_call(before)
         heard = heard or self.hears(wire, before)
         chat = None if isinstance(heard, str) else heard
@@ -88,11 +90,12 @@ class Turn:
         flight = Flight(stand.attachment, session, stand.fork.name)
         flight.rewrite = stand.fork.rewrite(
             before,
+            shrunk=shrunk,
             side_call=heard if isinstance(heard, str) else "",
             transcript=chat,
             strict=stand.attachment.options.strict,
         )
-        return Leg(self, dict(params), before, flight)
+        return Leg(self, dict(params), whole, flight)
 
 
 @dataclass(slots=True)
@@ -119,7 +122,7 @@ class Leg:
     def arguments(self) -> Json:
         """What the SDK is given."""
         rewrite = self.flight.ask()
-        if rewrite is None or not rewrite.forked:
+        if rewrite is None or not rewrite.changed:
             return self.params
         return with_headers(beside(rewrite.request, self.before, self.params), rewrite.headers)
 
