@@ -15,7 +15,10 @@ class SkippedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One number beside what it is compared with; `below` is the target of its value or ratio."""
+    """One number beside what it is compared with; `below` is the target of its value or ratio.
+
+    `note` says what else a reader should know: that figures are emulated, what they were made of.
+    """
 
     name: str
     value: float
@@ -24,6 +27,7 @@ class Row:
     baseline_value: float
     below: float | None = None
     of: Literal["value", "ratio"] = "value"
+    note: str = ""
 
     @property
     def ratio(self) -> float:

@@ -8,11 +8,12 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import distributions
 from pathlib import Path
 
+from compaction import compaction
 from finding import finding
 from forking import forking
 from importing import import_time
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "fork": forking,
     "breaks": finding,
     "looking": looking,
+    "compaction": compaction,
     "memory": memory,
     "kickoff": kickoff,
 }
@@ -34,14 +36,14 @@ _MET = {True: "met", False: "NOT MET", None: ""}
 
 
 def _header() -> str:
-    columns = f"{'benchmark':<40}{'value':>10}    {'compared with':<18}{'':>9}{'ratio':>9}"
+    columns = f"{'benchmark':<46}{'value':>10}    {'compared with':<18}{'':>9}{'ratio':>9}"
     return f"{columns}  {'target':<10}"
 
 
 def _line(row: Row) -> str:
-    value = f"{row.name:<40}{row.value:>10.2f} {row.unit:<2}"
+    value = f"{row.name:<46}{row.value:>10.2f} {row.unit:<2}"
     baseline = f"{row.baseline:<18}{row.baseline_value:>9.2f}{row.ratio:>8.2f}x"
-    return f"{value} {baseline}  {row.target:<10}{_MET[row.met]}".rstrip()
+    return f"{value} {baseline}  {row.target:<10}{_MET[row.met]:<8}{row.note}".rstrip()
 
 
 def _versions() -> dict[str, str]:
@@ -49,9 +51,12 @@ def _versions() -> dict[str, str]:
     return {name: installed[name] for name in _PACKAGES if name in installed}
 
 
-def _write_json(path: Path, rows: list[Row], skipped: dict[str, str]) -> None:
+def _write_json(
+    path: Path, chosen: Sequence[str], rows: list[Row], skipped: dict[str, str]
+) -> None:
     extra = [{"ratio": row.ratio, "target": row.target, "met": row.met} for row in rows]
     found = {
+        "command": " ".join(["python benchmarks/run.py", *(f"--only {name}" for name in chosen)]),
         "machine": {
             "system": platform.system(),
             "architecture": platform.machine(),
@@ -85,7 +90,7 @@ def main() -> None:
         print(*map(_line, found), sep="\n", flush=True)
         rows += found
     if arguments.json:
-        _write_json(arguments.json, rows, skipped)
+        _write_json(arguments.json, arguments.only or (), rows, skipped)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from pydantic import PrivateAttr
 from agentcache.allow import foreign_tools, refusal_text
 from agentcache.dialects.base import is_list
 from agentcache.errors import ForeignToolError
-from agentcache_crewai.hooks import FRAMEWORK_KEYS, Hooks
-from agentcache_crewai.preflight import counted, fits, is_short
+from agentcache_crewai.hooks import Hooks, without_flags
+from agentcache_crewai.preflight import counted, fits, undeferred
 from agentcache_crewai.turns import (
     Stand,
     Turn,
@@ -106,9 +106,9 @@ class CountingForkMixin(ForkMixin):
         return bool(inner.is_context_window_overflowing_threshold(messages, tools, *args, **kwargs))
 
     def is_tool_result_overflowing_threshold(self, tool_result: str) -> tuple[bool, int]:
-        """Answer without asking the provider, where that is wished and the result is short."""
+        """Answer without asking the provider, where a result is replaced, or surely short."""
         inner: Any = super()
-        tokens = is_short(self, tool_result)
+        tokens = undeferred(self, tool_result)
         if tokens is not None:
             return False, tokens
         found: tuple[bool, int] = inner.is_tool_result_overflowing_threshold(tool_result)
@@ -202,7 +202,7 @@ def _outgoing(
     turn.inline = bool(kwargs.get("available_functions") or args[2:3])  # it appends their results
     if turn.stand.wire.native or not is_list(messages) or args:
         return messages, dict(kwargs)
-    plain = [{k: v for k, v in m.items() if k not in FRAMEWORK_KEYS} for m in messages]
+    plain = without_flags(messages)
     sent = turn.rewritten({"messages": plain, **({"tools": tools} if tools else {})})
     if turn.rewrite is None or not turn.rewrite.changed:
         return messages, dict(kwargs)

@@ -1,6 +1,6 @@
 """The methods of CrewAI's model classes in which a request, a first event or usage can be seen."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from crewai import BaseLLM
@@ -12,9 +12,9 @@ from agentcache.usage import Usage
 from agentcache_crewai.turns import Stand, turn_of
 from agentcache_crewai.wires import Seam
 
-__all__ = ["FRAMEWORK_KEYS", "Hooks"]
+__all__ = ["Hooks", "without_flags"]
 
-FRAMEWORK_KEYS: Final = ("cache_breakpoint",)
+_FRAMEWORK_KEYS: Final = ("cache_breakpoint",)
 """Keys CrewAI puts on messages for itself; some of its classes leak them onto the wire."""
 
 _OTHER_API: Final = (
@@ -32,7 +32,7 @@ class Hooks:
         inner: Any = super()
         params = inner._prepare_completion_params(*args, **kwargs)
         native = self._agentcache.wire.native
-        return _forked(self, "completion", _without_flags(params) if native else params)
+        return _forked(self, "completion", _plain(params) if native else params)
 
     def _prepare_responses_params(self, *args: Any, **kwargs: Any) -> Any:
         inner: Any = super()
@@ -94,13 +94,17 @@ class Hooks:
             plain._track_token_usage_internal(source, usage_data)
 
 
-def _without_flags(params: Any) -> Any:
+def without_flags(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Copies of messages without the keys that are CrewAI's own."""
+    return [{k: v for k, v in m.items() if k not in _FRAMEWORK_KEYS} for m in messages]
+
+
+def _plain(params: Any) -> Any:
     """Drop CrewAI's own keys from messages, in a copy: LiteLLM would send them on."""
     messages: Any = params.get("messages") if is_json(params) else None
-    if not is_list(messages) or not any(k in m for m in messages for k in FRAMEWORK_KEYS):
+    if not is_list(messages) or not any(k in m for m in messages for k in _FRAMEWORK_KEYS):
         return params
-    plain = [{k: v for k, v in m.items() if k not in FRAMEWORK_KEYS} for m in messages]
-    return {**params, "messages": plain}
+    return {**params, "messages": without_flags(messages)}
 
 
 def _forked(llm: object, seam: Seam, params: dict[str, Any]) -> Any:

@@ -15,7 +15,7 @@ from agentcache_crewai.forked import stand_of
 from agentcache_crewai.tools import Conversation, conversations, late_tools
 from agentcache_crewai.wires import Wire
 
-__all__ = ["Place", "holders", "places", "put", "put_back"]
+__all__ = ["Place", "holders", "models", "places", "put", "put_back", "writes_its_tools"]
 
 _WRAP_THE_CREW = "Wrap the Crew that holds it."
 _WRAP_WHAT_RUNS = (
@@ -55,7 +55,7 @@ class Place:
 
 def holders(x: object) -> Iterator[tuple[Any, str]]:
     """Attributes of a Crew or an Agent that hold a model, or may hold one later."""
-    if isinstance(x, Agent) or _writes_its_tools(x):
+    if isinstance(x, Agent) or writes_its_tools(x):
         yield x, "llm"
     elif isinstance(x, Crew):
         for agent in x.agents:
@@ -70,28 +70,34 @@ def holders(x: object) -> Iterator[tuple[Any, str]]:
         )
 
 
-def places(x: object) -> Iterator[Place]:
-    """Every model of a Crew or an Agent, with the conversations it will have."""
+def models(x: object) -> Iterator[tuple[Any, str, BaseLLM]]:
+    """Every model of a Crew or an Agent, and where it is kept; a manager's may be a name yet."""
     crew = x if isinstance(x, Crew) else None
-    names: dict[str, int] = {}
     for holder, attribute in holders(x):
         value = getattr(holder, attribute, None)
         if attribute == "manager_llm":
             if crew is None or crew.process != Process.hierarchical or crew.manager_agent:
                 continue
             value = create_llm(value)
-        if not isinstance(value, BaseLLM):
-            continue
+        if isinstance(value, BaseLLM):
+            yield holder, attribute, value
+
+
+def places(x: object) -> Iterator[Place]:
+    """Every model of a Crew or an Agent, with the conversations it will have."""
+    crew = x if isinstance(x, Crew) else None
+    names: dict[str, int] = {}
+    for holder, attribute, value in models(x):
         name = "Crew Manager" if attribute == "manager_llm" else str(holder.role)
         names[name] = names.get(name, 0) + 1
         label = name if names[name] == 1 else f"{name} ({names[name]})"
         talks = conversations(holder, crew)
-        if _writes_its_tools(holder):
+        if writes_its_tools(holder):
             talks = [replace(talk, tools=()) for talk in talks]
         yield Place(holder, attribute, label, value, wire_of(value), talks)
 
 
-def _writes_its_tools(x: object) -> bool:
+def writes_its_tools(x: object) -> bool:
     """Whether an agent's tools stand in its prompt, whatever its model takes."""
     return isinstance(x, LiteAgent)  # pyright: ignore[reportDeprecated]
 

@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from agentcache.blocks import estimate_tokens
+from agentcache.compaction.pieces import tokens_of
 from agentcache.dialects.base import is_list
+from agentcache_crewai.hooks import without_flags
 from agentcache_crewai.turns import Stand, Turn, previewing, turn_of
 
-__all__ = ["counted", "fits", "is_short"]
+__all__ = ["RESULT_SHARE", "counted", "fits", "undeferred"]
 
 _MARGIN: Final = 0.2
-_RESULT_SHARE: Final = 0.25
+RESULT_SHARE: Final = 0.25
 """The share of the window from which CrewAI defers a tool's result."""
 
 
@@ -27,13 +29,15 @@ def counted(
 ) -> int:
     """Count the program's own request, and add what forking adds to it; a bare text as it is.
 
-    Only the addition is estimated. Asking about the fork would send the shared part once more.
+    Only the addition is estimated, less what compaction takes out. Asking about the fork would
+    send the shared part once more.
     """
     found = int(ask(messages, *args, **kwargs))
     stand: Stand = llm._agentcache
     if turn_of(llm) is not None or not is_list(messages):
         return found
-    return found + round(stand.added() * _scale(stand))
+    tools = args[0] if args else kwargs.get("tools")
+    return found + round((stand.added() - _saved(llm, stand, messages, tools)) * _scale(stand))
 
 
 def fits(llm: Any, messages: Any, tools: Any) -> bool | None:
@@ -49,14 +53,28 @@ def fits(llm: Any, messages: Any, tools: Any) -> bool | None:
     return None if abs(tokens - window) <= _MARGIN * window else tokens < window
 
 
-def is_short(llm: Any, text: str) -> int | None:
-    """Estimated tokens of a tool's result that is surely short enough to be kept as it is."""
+def undeferred(llm: Any, text: str) -> int | None:
+    """Estimated tokens of a tool's result that CrewAI need not defer; None if it is to be asked.
+
+    Surely short enough, or sent as a placeholder: that is the same in every run, where CrewAI
+    would name a file at random.
+    """
     stand: Stand = llm._agentcache
+    if _is_replaced(stand, text):
+        return round(tokens_of(text) * _scale(stand))
     if not _local(stand):
         return None
     tokens = round(estimate_tokens(text) * _scale(stand))
-    limit = llm.get_context_window_size() * _RESULT_SHARE
+    limit = llm.get_context_window_size() * RESULT_SHARE
     return tokens if tokens < (1 - _MARGIN) * limit else None
+
+
+def _is_replaced(stand: Stand, text: str) -> bool:
+    """Whether compaction sends a placeholder for a result; what is read again was one before."""
+    compactor = stand.fork.session.compactor
+    if compactor is None or compactor.wish.large is None or not stand.recalls:
+        return False
+    return tokens_of(text) >= compactor.wish.large
 
 
 def _local(stand: Stand) -> bool:
@@ -67,10 +85,24 @@ def _previewed(llm: Any, stand: Stand, messages: list[Any], tools: Any) -> Turn 
     """The turn of a request that is built, and not sent; None where the class cannot build it."""
     with previewing(llm, stand, messages) as turn:
         turn.offered = bool(tools)
-        body = stand.wire.request(llm, messages, tools)
+        body = _body(llm, stand, messages, tools)
         if turn.rewrite is None:
             turn.rewritten(body)
         return turn
+
+
+def _saved(llm: Any, stand: Stand, messages: list[Any], tools: Any) -> int:
+    """Estimated tokens that compaction will take out of an agent's own request."""
+    if stand.fork.session.compactor is None or str(messages[0].get("content")) not in stand.voices:
+        return 0
+    before, after = stand.fork.shrink(_body(llm, stand, messages, tools), ahead=True).tokens
+    return before - after
+
+
+def _body(llm: Any, stand: Stand, messages: list[Any], tools: Any) -> dict[str, Any]:
+    """The request as the class will make it."""
+    said = messages if stand.wire.native else without_flags(messages)
+    return stand.wire.request(llm, said, tools)
 
 
 def _scale(stand: Stand) -> float:

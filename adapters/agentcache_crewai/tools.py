@@ -9,7 +9,7 @@ from crewai import Agent, Crew, Process, Task
 from crewai.tools.agent_tools.agent_tools import AgentTools
 from crewai.utilities.agent_utils import convert_tools_to_openai_schema
 
-__all__ = ["CANONICAL", "Conversation", "conversations", "late_tools"]
+__all__ = ["CANONICAL", "Conversation", "benches", "conversations", "late_tools"]
 
 CANONICAL: Final = ("delegate_work_to_coworker", "ask_question_to_coworker")
 """Delegation tools: CrewAI lists other coworkers for every agent, so one form is frozen."""
@@ -46,6 +46,23 @@ def conversations(holder: Any, crew: Crew | None) -> list[Conversation]:
     if _plans(agent):
         found.append(Conversation(_system(agent), "", tuple(planning_tools())))
     return found
+
+
+def benches(holder: Any, crew: Crew | None) -> Iterator[Any]:
+    """Whose `tools` CrewAI offers in a holder's conversations: tasks', or the agent's own.
+
+    Only of conversations in which tools are offered. A manager may have no tools but those that
+    CrewAI adds, and is offered those of its tasks.
+    """
+    manages = crew is not None and (holder is crew or holder is crew.manager_agent)
+    hierarchical = crew is not None and crew.process == Process.hierarchical
+    for task in () if crew is None or hierarchical > manages else crew.tasks:
+        if manages or task.agent is holder:
+            own = task.tools or (() if manages else holder.tools)
+            if own or _adds(holder, crew, task):
+                yield task if manages or task.tools or not own else holder
+    if not manages and (holder.tools or _adds(holder, None, None)):
+        yield holder
 
 
 def late_tools() -> list[Schema]:
@@ -104,6 +121,12 @@ def _added(holder: Any, crew: Crew | None, task: Task | None) -> Iterator[Any]:
             from crewai.skills.tool import LoadSkillTool  # noqa: PLC0415 - crewai >= 1.15
 
             yield LoadSkillTool()
+
+
+def _adds(holder: Any, crew: Crew | None, task: Task | None) -> bool:
+    """Whether CrewAI adds tools to a holder's own, be it only once it asked a server."""
+    asks = getattr(holder, "mcps", None) or getattr(holder, "apps", None)
+    return bool(asks) or next(_added(holder, crew, task), None) is not None
 
 
 def _coworkers(holder: Any, crew: Crew, task: Task | None) -> list[Any]:

@@ -49,7 +49,8 @@ class Stand:
     `before` is the value that stood where the forked model stands now. `voices` maps a system text
     to the agent that said it: CrewAI makes some calls (the forced final answer) without naming the
     agent, and only this tells them from side calls. `aside` says why no call of this model is an
-    agent's own conversation; empty for the model of an agent.
+    agent's own conversation; empty for the model of an agent. `recalls` says that the agent has the
+    tool to read again what compaction replaces.
     """
 
     original: BaseLLM
@@ -60,6 +61,7 @@ class Stand:
     outlook: Outlook
     label: str = ""
     aside: str = ""
+    recalls: bool = False
     voices: dict[str, str] = field(default_factory=dict[str, str])
     lock: threading.Lock = field(default_factory=threading.Lock)
     extra: int | None = None
@@ -97,7 +99,7 @@ class Turn:
     """One call in flight, for the hooks that CrewAI's model classes call on the way.
 
     `offered` says whether CrewAI offers tools in it, `inline` whether CrewAI goes on to read or
-    extend the arguments that the request is made of.
+    extend the arguments that the request is made of, `ahead` that it is only counted and not sent.
     """
 
     owner: int
@@ -108,6 +110,7 @@ class Turn:
     rewrite: Rewrite | None = None
     offered: bool = False
     inline: bool = False
+    ahead: bool = False
     answer_id: str = ""
     verdict: Verdict | None = None
     started_s: float = 0.0
@@ -122,7 +125,7 @@ class Turn:
 
     def rewritten(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The request as it goes out; the program's own if it cannot be a fork."""
-        shrunk = self.stand.fork.shrink(request)
+        shrunk = self.stand.fork.shrink(request, ahead=self.ahead)
         self.rewrite = self.stand.fork.rewrite(
             shrunk.request,
             shrunk=shrunk,
@@ -208,7 +211,8 @@ def _keys(speech: Speech) -> tuple[tuple[str, str], ...]:
 def previewing(llm: object, stand: Stand, messages: Sequence[Any]) -> Generator[Turn]:
     """Let the hooks rewrite a request that is only counted: no gate, no record."""
     speech = Speech(stand.fork.name, talk=_talk(stand, messages, {}))
-    turn = Turn(id(llm), stand, speech, _flight(stand, speech).ungated(), inline=True)
+    held = _flight(stand, speech).ungated()
+    turn = Turn(id(llm), stand, speech, held, inline=True, ahead=True)
     token = _turn.set(turn)
     try:
         yield turn

@@ -9,6 +9,7 @@ from typing import Any
 from crewai import BaseLLM, Crew
 
 from agentcache.attach import Attachment, Options
+from agentcache.compaction import RECALL
 from agentcache.differences import in_params
 from agentcache.errors import AgentcacheWarning, FrozenError, NothingToForkError, OptionError
 from agentcache.parent import CacheDomain, freeze, union_tools
@@ -20,6 +21,7 @@ from agentcache_crewai.classes import wire_of
 from agentcache_crewai.forked import forked_copy, stand_of
 from agentcache_crewai.outlook import Outlook, samples
 from agentcache_crewai.places import Place, holders, places, put, put_back
+from agentcache_crewai.recalling import giving, levels, take_back, told
 from agentcache_crewai.tools import CANONICAL
 from agentcache_crewai.turns import Stand
 from agentcache_crewai.wires import Wire
@@ -42,6 +44,14 @@ class _Group:
 
 def wrap(x: object, options: Options) -> object:
     """Fork every model of a Crew or an Agent, in place; those added since the last time join."""
+    earlier = attachments(x)
+    attachment = earlier[-1] if earlier else Attachment(options)
+    with giving(x, attachment.options):
+        _wrap(x, attachment)
+    return x
+
+
+def _wrap(x: object, attachment: Attachment) -> None:
     found = list(places(x))
     if not found:
         raise NothingToForkError(
@@ -50,9 +60,7 @@ def wrap(x: object, options: Options) -> object:
     rest = [place for place in found if stand_of(place.llm) is None]
     beside = list(asides(x))
     if not rest and not beside:
-        return x
-    earlier = attachments(x)
-    attachment = earlier[-1] if earlier else Attachment(options)
+        return
     groups = _grouped(rest, attachment.options)
     made = [
         made
@@ -65,12 +73,12 @@ def wrap(x: object, options: Options) -> object:
         put_aside(aside, llm)
     for place, llm in made:
         put(place.holder, place.attribute, llm)
-    return x
 
 
 def unwrap(x: object) -> object:
     """Put every model of a Crew or an Agent back."""
     put_back(x)
+    take_back(x)
     return x
 
 
@@ -118,6 +126,8 @@ def _parted(group: _Group, place: Place, params: dict[str, Any], options: Option
 def _session(x: object, group: _Group, attachment: Attachment) -> Session:
     """The parent of one group: made from its agents, the one given, or the one they join."""
     options = attachment.options
+    if options.compact is not None:
+        attachment.compact = levels(options.compact, group.places)
     given = options.session or next(
         (s for s in attachment.sessions if s.domain == group.domain and _accepts(s, group)), None
     )
@@ -178,6 +188,7 @@ def _forks(
         before = getattr(place.holder, place.attribute)
         label = place.name if place.name != getattr(place.holder, "role", place.name) else ""
         stand = Stand(place.llm, before, fork, attachment, group.wire, outlook, label)
+        stand.recalls = RECALL in names
         yield place, forked_copy(place.llm, stand)
 
 
@@ -221,6 +232,9 @@ def _say(x: object, groups: list[_Group], attachment: Attachment) -> None:
         ledger.note("An agent alone shares with nobody: wrap its crew, or others with session=.")
     if isinstance(x, Crew):
         ledger.note(*_left_alone(x))
+    wish = attachment.options.compact
+    if wish is not None:
+        ledger.note(*(line for group in groups for line in told(wish, group.places)))
 
 
 def _about_groups(groups: list[_Group]) -> Iterator[str]:
@@ -259,4 +273,4 @@ def _left_alone(crew: Crew) -> Iterator[str]:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, AgentcacheWarning, stacklevel=5)
+    warnings.warn(text, AgentcacheWarning, stacklevel=6)

@@ -28,6 +28,7 @@ __all__ = ["Finder", "Holding"]
 
 _MOST_THINGS = 50_000
 _NAMELESS = "agent"
+_TOOL_NODES = "langgraph.prebuilt.tool_node langchain.tools.tool_node"
 
 
 @dataclass(eq=False)
@@ -79,11 +80,16 @@ class Holding:
 
 @dataclass
 class Finder:
-    """Depth first, each object once for each agent; the order of places is the graph's."""
+    """Depth first, each object once for each agent; the order of places is the graph's.
+
+    `runners` are what runs tools, `asides` middleware by the names of those who call models there.
+    """
 
     is_fork: Callable[[BaseChatModel], bool]
     holdings: dict[Any, Holding] = field(default_factory=dict[Any, Holding])
     missed: dict[str, None] = field(default_factory=dict[str, None])
+    runners: dict[int, Any] = field(default_factory=dict[int, Any])
+    asides: dict[str, Any] = field(default_factory=dict[str, Any])
     _slots: dict[Any, Slot] = field(default_factory=dict[Any, Slot])
     _agents: dict[int, Agent] = field(default_factory=dict[int, Agent])
     _seen: set[tuple[int, int, str]] = field(default_factory=set[tuple[int, int, str]])
@@ -152,6 +158,8 @@ class Finder:
         return self._agents.setdefault(id(thing), fresh)
 
     def _open_holder(self, x: Any, agent: Agent, fixed: str) -> None:
+        if is_a(x, *loaded(_TOOL_NODES, "ToolNode")):
+            self.runners[id(x)] = x
         if isinstance(x, BaseTool):
             agent = self._agent(x, Agent(x.name))
         elif is_aside(x) and agent.use == "agent":
@@ -161,6 +169,8 @@ class Finder:
             fixed = ""
             self._open_dynamic(x, agent)
             self._open_globals(x, agent)
+        if is_aside(x):
+            self.asides[agent.name] = x
         for ref in refs(x):
             for leaf in leaves(ref.value):
                 self._hold(ref, leaf, agent, fixed)

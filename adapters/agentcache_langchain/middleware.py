@@ -19,6 +19,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from agentcache.attach import Attachment
 from agentcache.reports import Report, report_on
 from agentcache.wrapping import options_of
+from agentcache_langchain.recalling import recall_tool
 from agentcache_langchain.wrapping import fork_model
 
 __all__ = ["PrefixForkMiddleware"]
@@ -40,7 +41,9 @@ class PrefixForkMiddleware(AgentMiddleware[Any, Any]):
     def __init__(self, **options: Any) -> None:
         """Open no session yet: the first call tells which model it is for."""
         super().__init__()
-        self._attachment = Attachment(options_of(**options))
+        chosen = options_of(**options)
+        self._attachment = Attachment(chosen)
+        self.tools = [] if chosen.compact is None else [recall_tool(chosen.store)]
         self._forks: dict[int, tuple[BaseChatModel, BaseChatModel]] = {}
         self._lock = threading.Lock()
 

@@ -33,10 +33,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All places, and a sentence for each model that cannot be replaced: what, why, the cure."""
+    """All places, and a sentence for each model that cannot be replaced: what, why, the cure.
+
+    `runners` are LangGraph's nodes that run tools, `asides` middleware by the names of its places.
+    """
 
     places: tuple[Place, ...]
     missed: tuple[str, ...]
+    runners: tuple[Any, ...] = ()
+    asides: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 def find(x: object, *, is_fork: Callable[[BaseChatModel], bool] | None = None) -> Found:
@@ -48,7 +53,8 @@ def find(x: object, *, is_fork: Callable[[BaseChatModel], bool] | None = None) -
     """
     finder = Finder(is_fork or (lambda _model: False))
     finder.walk(x)
-    return Found(tuple(_places(finder.holdings.values())), tuple(finder.missed))
+    places = tuple(_places(finder.holdings.values()))
+    return Found(places, tuple(finder.missed), (*finder.runners.values(),), finder.asides)
 
 
 def _places(holdings: Iterable[Holding]) -> Iterator[Place]:

@@ -1,6 +1,5 @@
 """A turn: one call in flight, from who speaks to the line in the ledger."""
 
-import hashlib
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -15,8 +14,9 @@ from langchain_core.outputs import ChatGenerationChunk
 from agentcache.allow import refusal_text
 from agentcache.anchors import Follows
 from agentcache.attach import Attachment
-from agentcache.blocks import dumps
+from agentcache.blocks import Keys, dumps
 from agentcache.dialects.base import is_json
+from agentcache.dialects.openai_chat import texts_of
 from agentcache.flights import Flight
 from agentcache.forks import Fork
 from agentcache.layout import taking_turns
@@ -32,7 +32,9 @@ from agentcache_langchain.answers import (
     guard_event,
     renamed,
 )
+from agentcache_langchain.naming import name_by, name_in
 from agentcache_langchain.plain import Plain
+from agentcache_langchain.summing import Summed, summed_now
 from agentcache_langchain.wires import Wire, beside, name_of, payload_of
 
 __all__ = [
@@ -47,7 +49,6 @@ __all__ = [
     "turn_to",
 ]
 
-_GENERIC: Final = ("agent", "model", "call_model", "llm", "model_request", "__start__", "")
 _VOICES: Final = 64
 _BOTH_APIS: Final = frozenset(
     {"model", "messages", "stream", "stream_options", "temperature", "top_p", "service_tier"}
@@ -80,7 +81,8 @@ class Stand:
     `label` is the agent's name, where the model is held by one agent only. `tools` are the names it
     may call, in its order; None where any agent may use this model. `company` are all agents of the
     session as far as they are known, until the first call. `follows` says whether its
-    agents are known to talk in one history.
+    agents are known to talk in one history, `recalls` that a node runs `recall_result` for it,
+    `summed` whose conversation it sums up, if it does; `peers` are the stands by their labels.
     """
 
     original: BaseChatModel
@@ -93,6 +95,9 @@ class Stand:
     follows: Follows = "found"
     company: list[Agent] = field(default_factory=list[Agent])
     forks: dict[str, Fork] = field(default_factory=dict[str, Fork])
+    recalls: bool = False
+    summed: Summed | None = None
+    peers: dict[str, "Stand"] = field(default_factory=dict[str, "Stand"])
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __deepcopy__(self, memo: object) -> "Stand":
@@ -302,21 +307,45 @@ def turn_to(
     if moved:
         with moving(model):
             before = payload_of(model, messages, kwargs, stop)
-    name = stand.label or _name_of(run) or _digest(before, stand)
+    name = stand.label or name_in(run) or name_by(stand.session.parent.dialect.split(before).system)
     flight = Flight(stand.attachment, stand.session, name)
     tally = Tally(cumulative=stand.wire.dialect == "anthropic.messages")
     turn = Turn(id(model), stand, flight, before, plain, tally, moved=moved)
-    fork = stand.fork(name)
-    side = _side_call(stand, before, plain)
-    stand.judge(before)
-    strict = stand.attachment.options.strict
-    shrunk = fork.shrink(before)
-    flight.rewrite = fork.rewrite(
-        shrunk.request, shrunk=shrunk, name=name, side_call=side, strict=strict
-    )
+    flight.rewrite = _summary(stand, before) or _rewrite(stand, name, before, plain)
     turn.moved = moved and flight.forked
     _tell(run, stand.session, flight.rewrite)
     return turn
+
+
+def _rewrite(stand: Stand, name: str, before: dict[str, Any], plain: Plain | None) -> Rewrite:
+    fork, side = stand.fork(name), _side_call(stand, before, plain)
+    stand.judge(before)
+    strict = stand.attachment.options.strict
+    shrunk = fork.shrink(before, recalls=stand.recalls)
+    return fork.rewrite(shrunk.request, shrunk=shrunk, name=name, side_call=side, strict=strict)
+
+
+def _summary(stand: Stand, before: dict[str, Any]) -> Rewrite | None:
+    """A middleware's call for a summary as one of its agent's own; None if it is no such call."""
+    messages, summed = summed_now(), stand.summed
+    agent = None if summed is None else stand.peers.get(summed.agent)
+    if messages is None or summed is None or agent is None or agent.session is not stand.session:
+        return None
+    wire = stand.session.parent.dialect
+    asked = [t for m in wire.split(before).messages for t in texts_of(m.get("content"))]
+    prompt = summed.prompt("".join(asked))
+    if not prompt or not agent.wire.native:
+        return None
+    said = wire.split(payload_of(agent.original, messages, {})).messages
+    fork = agent.fork(summed.agent)
+    whole = fork.summary(before, said, prompt)
+    if whole is None:
+        return None
+    made = _rewrite(agent, summed.agent, whole, None)
+    fork.summed_up()
+    session = stand.session
+    original = session.prints(session.blocks(before, Keys()))
+    return replace(made, compacted=True, original=original, allowed=())
 
 
 def _tell(run: Any, session: Session, rewrite: Rewrite) -> None:
@@ -356,23 +385,3 @@ def _voice(stand: Stand, before: Mapping[str, Any]) -> object:
     wire = stand.session.parent.dialect
     tools = [wire.tool_name(t) for t in wire.tools_of(before) if is_json(t)]
     return (wire.split(before).system, tuple(tools))
-
-
-def _name_of(run: Any) -> str:
-    """The agent's name, as LangGraph tells it in a run's metadata; empty if it does not."""
-    metadata: Any = getattr(run, "metadata", None)
-    said: Mapping[str, Any] = metadata if is_json(metadata) else {}
-    space = str(said.get("langgraph_checkpoint_ns") or said.get("checkpoint_ns") or "")
-    path = [piece.partition(":")[0] for piece in space.split("|")]
-    names = [str(said.get("lc_agent_name") or ""), *reversed(path)]
-    names.append(str(said.get("langgraph_node") or ""))
-    return next((name for name in names if name not in _GENERIC), "")
-
-
-def _digest(before: Mapping[str, Any], stand: Stand) -> str:
-    """A name by what the agent is told; the same in every process."""
-    system: Sequence[str] = stand.session.parent.dialect.split(before).system
-    if not system:
-        return "agent"
-    told = "\n".join(system).encode("utf-8", "surrogatepass")
-    return f"agent {hashlib.blake2b(told, digest_size=3).hexdigest()}"

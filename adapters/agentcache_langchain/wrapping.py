@@ -11,6 +11,8 @@ from langchain_core.runnables import Runnable
 
 from agentcache.attach import Attachment, Options
 from agentcache.blocks import dumps
+from agentcache.compaction import recall_tool
+from agentcache.dialects import dialect
 from agentcache.differences import in_params
 from agentcache.errors import (
     AgentcacheWarning,
@@ -22,8 +24,10 @@ from agentcache.parent import CacheDomain, common_tools, freeze, union_tools
 from agentcache.rules import Rule
 from agentcache.sessions import Session
 from agentcache.worth import Agent, Sample
+from agentcache_langchain import recalling
 from agentcache_langchain.forked import forked_copy, stand_of, streams_silently
 from agentcache_langchain.places import Found, Place, find
+from agentcache_langchain.summing import Summed
 from agentcache_langchain.turns import Alone, Stand
 from agentcache_langchain.wires import Wire, payload_of, wire_of
 
@@ -65,10 +69,12 @@ def unwrap(x: object) -> object:
     if isinstance(x, BaseChatModel):
         stand = stand_of(x)
         return x if stand is None else stand.original
-    for place in _found([x]).places:
+    found = _found([x])
+    for place in found.places:
         stand = stand_of(place.model)
         if stand is not None:
             place.put(stand.original)
+    recalling.take(found.runners, found.asides.values())
     return x
 
 
@@ -105,7 +111,10 @@ def _found(every: Sequence[object]) -> Found:
     found = [find(one, is_fork=_is_fork) for one in held]
     places = [place for each in found for place in each.places]
     missed = [sentence for each in found for sentence in each.missed]
-    return Found(tuple(_named_apart(places)), tuple(dict.fromkeys(missed)))
+    runners = tuple(runner for each in found for runner in each.runners)
+    asides = {name: aside for each in found for name, aside in each.asides.items()}
+    named = tuple(_named_apart(places))
+    return Found(named, tuple(dict.fromkeys(missed)), runners, asides)
 
 
 def _named_apart(places: Sequence[Place]) -> Iterator[Place]:
@@ -142,14 +151,20 @@ def _wrap_all(
     rest = [place for place in places if stand_of(place.model) is None]
     earlier = _attached(every, found)
     attachment = attachment or (earlier[-1] if earlier else Attachment(options))
+    _compact(attachment, found)
     shared = _share_history(every)
     alone = Alone(alone=_is_alone(places, every, attachment.options))
     groups = _grouped(rest, attachment.options)
+    peers: dict[str, Stand] = {}
     for group in groups:
-        session = _session(group, attachment)
+        session = _session(group, attachment, found)
         company = _company(group, session)
         for place in group.places:
             stand = _stand(place, group, session, attachment, alone)
+            stand.recalls = _recalls(place, group, attachment, found)
+            stand.summed = Summed.of(place.name, found.asides.get(place.name))
+            stand.peers = peers
+            peers.setdefault(place.name, stand)
             apart = not shared and group.rule.matching == "prefix"
             stand.company = company
             stand.follows = "found" if apart else "history"
@@ -220,10 +235,29 @@ def _frozen(wire: Wire, rule: Rule, place: Place) -> dict[str, Any]:
     return {k: v for k, v in params.items() if k in rule.freeze and k != "prompt_cache_key"}
 
 
-def _session(group: _Group, attachment: Attachment) -> Session:
+def _compact(attachment: Attachment, found: Found) -> None:
+    """Give agents the tool to recall by, and take over what middleware would clear."""
+    options = attachment.options
+    if options.compact is not None:
+        recalling.give(found.runners, found.asides.values(), options)
+        attachment.compact = recalling.levels(options.compact, found.asides.values())
+
+
+def _recalls(place: Place, group: _Group, attachment: Attachment, found: Found) -> bool:
+    """Whether a node of LangGraph's runs an agent's tools, `recall_result` among them."""
+    if attachment.options.compact is None or place.use != "agent":
+        return False
+    name_of = dialect(group.wire.dialect).tool_name
+    return recalling.runs(found.runners, map(name_of, group.wire.tools(place.model, place.tools)))
+
+
+def _session(group: _Group, attachment: Attachment, found: Found) -> Session:
     """The parent of one group: the one given, or one made from its agents."""
     options = attachment.options
     tools = {p.name: group.wire.tools(p.model, p.tools) for p in group.places}
+    for place in group.places:
+        if _recalls(place, group, attachment, found):
+            tools[place.name].append(recall_tool(group.wire.dialect))
     adds = options.tools == "auto" and all(group.wire.adds_tools(p.model) for p in group.places)
     given = options.session or next((s for s in attachment.sessions if _accepts(s, group)), None)
     if given is not None:

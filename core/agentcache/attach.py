@@ -94,12 +94,16 @@ class Watch:
 
 @dataclass(slots=True)
 class Attachment:
-    """What wrapping one object made: a session per cache domain, one ledger, one gate."""
+    """What wrapping one object made: a session per cache domain, one ledger, one gate.
+
+    `compact` says when to compact, where the program's own limits say more than the options.
+    """
 
     options: Options
     sessions: list[Session] = field(default_factory=list[Session])
     watch: Watch = field(default_factory=Watch)
     lookout: Lookout = field(default_factory=Lookout)
+    compact: Compaction | None = None
 
     @property
     def ledger(self) -> Ledger:
@@ -132,8 +136,9 @@ class Attachment:
     def _add(self, session: Session) -> None:
         options = self.options
         self.sessions.append(session)
-        if options.compact is not None:
-            session.compacts(options.compact, options.store, self.ledger.note)
+        wish = self.compact or options.compact
+        if wish is not None:
+            session.compacts(wish, options.store, self.ledger.note)
 
     def foresee(self, session: Session, samples: Sequence[Sample], *, judge: bool) -> None:
         """Look at conversations to come: share what they carry, and judge whether that pays.

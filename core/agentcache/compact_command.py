@@ -52,7 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
             type=_tokens_or_off if name in ("large", "high", "limit") else _number,
             default=usual,
             metavar="N",
-            help=f"{text} ({_OFF if usual is None else f'{usual:,}'})",
+            help=text if name == "low" else f"{text} ({_OFF if usual is None else f'{usual:,}'})",
         )
     parser.add_argument(
         "--never",
@@ -76,7 +76,7 @@ def _figures() -> Iterator[tuple[str, int | None, str]]:
     off = f"or {_OFF!r}"
     yield "large", _USUAL.large, f"tokens from which a result is compacted before it is sent, {off}"
     yield "high", _USUAL.high, f"tokens of a request from which on a step is weighed, {off}"
-    yield "low", _USUAL.low, "tokens that a step gets down to if it can"
+    yield "low", None, "tokens that a step gets down to if it can: 45 %% of high water by default"
     yield "limit", _USUAL.limit, f"tokens of a request at which a step is taken anyway, {off}"
     yield "keep", _USUAL.keep, "how many of the latest results stay"
     yield "small", _USUAL.small, "tokens under which a result stays"

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from agentcache.attach import Attachment
 from agentcache.breaks import CacheBreak, Seen
-from agentcache.breaks.vendors import Verdict
+from agentcache.breaks.vendors import Verdict, unasked
 from agentcache.gate import Pass
 from agentcache.ledger import Call
 from agentcache.rewrites import Rewrite
@@ -150,7 +150,7 @@ class Flight:
                 moved=bool(rewrite.moved),
             )
             asked = rewrite.asked is not None
-            return self.attachment.look(seen, self.verdict if asked else None)
+            return self.attachment.look(seen, self.verdict if asked else unasked(self.verdict))
         except Exception:  # noqa: BLE001 - recording never breaks the host
             _log.exception("agentcache could not compare a call; the program goes on")
             return None, None
@@ -184,7 +184,7 @@ class Flight:
             moved=rewrite.moved if rewrite is not None else "",
         )
         ledger.record(call)
-        if call.sent and not error:
+        if call.sent and not error and unasked(self.verdict) is None:
             self.session.counted(sum(p.weight for p in call.sent), self.usage.input_tokens or 0)
         self.attachment.judge(self.session, call)
         return broke

@@ -95,12 +95,31 @@ class Fork:
             self._number, said, length, lambda: (session.stand(self._name, said), session.left)
         )
 
-    def shrink(self, request: Mapping[str, Any], *, recalls: bool = False) -> Shrunk:
+    def shrink(
+        self, request: Mapping[str, Any], *, recalls: bool = False, ahead: bool = False
+    ) -> Shrunk:
         """The request with placeholders for what is compacted, where the session compacts.
 
-        It is then rewritten, with `shrunk` beside it. See `Session.shrink` for `recalls`.
+        It is then rewritten, with `shrunk` beside it. See `Session.shrink` for `recalls`, `ahead`.
         """
-        return self._session.shrink(request, self._name, recalls=recalls)
+        return self._session.shrink(request, self._name, recalls=recalls, ahead=ahead)
+
+    def summary(
+        self, own: Mapping[str, Any], said: Sequence[Json], prompt: str, name: str = ""
+    ) -> Json | None:
+        """The request by which this agent's conversation is summed up behind its own prefix.
+
+        `own` is what the framework would send, `said` the messages to sum up as the agent's
+        requests have them, `prompt` the wish without a copy of them. It is then shrunk and
+        rewritten like any of the agent's. None where no request of the agent's began with that.
+        """
+        session = self._session
+        wire = session.parent.dialect
+        return session.summaries.request(wire, name or self._name, said, prompt, own)
+
+    def summed_up(self, name: str = "") -> None:
+        """Say that this agent's conversation begins anew behind a summary."""
+        self._session.summaries.summed_up(name or self._name)
 
     def rewrite(
         self,
@@ -131,12 +150,18 @@ class Fork:
         made = self._rewritten(
             request, name or self._name, side_call, talk, transcript, strict=strict, try_it=try_it
         )
+        compactor = self._session.compactor
+        if compactor is not None and side_call.partition(":")[0] in ("", "alone"):
+            whole = request if shrunk is None else shrunk.whole
+            wire = self._session.parent.dialect
+            if self._session.summaries.heard(wire, name or self._name, whole):
+                made = replace(made, moved=compactor.began_anew(name or self._name))
         if shrunk is None or not shrunk.changed:
             return made
         before, after = shrunk.tokens
-        whole = self._session.prints(self._session.blocks(shrunk.whole, Keys()))
-        told = (before - after, shrunk.moved)
-        return replace(made, original=whole, compacted=True, saved=told[0], moved=told[1])
+        original = self._session.prints(self._session.blocks(shrunk.whole, Keys()))
+        told = (before - after, shrunk.moved or made.moved)
+        return replace(made, original=original, compacted=True, saved=told[0], moved=told[1])
 
     def _rewritten(
         self,

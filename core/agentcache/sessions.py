@@ -14,6 +14,7 @@ from agentcache.gate import Terms
 from agentcache.parent import CacheDomain, Parent
 from agentcache.prints import Printer, Prints
 from agentcache.standings import Standing
+from agentcache.summaries import Summaries
 from agentcache.talks import Talks, key_of
 from agentcache.transcripts import Places
 from agentcache.trunks import Path, Trunks
@@ -65,6 +66,7 @@ class Session:
         self._anchors = Anchors()
         self._places = Places()
         self._compactor: Compactor | None = None
+        self._summaries = Summaries()
         self._replant(self._standing)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -312,16 +314,27 @@ class Session:
             return self._compactor
 
     def shrink(
-        self, request: Mapping[str, Any], agent: str = "", *, recalls: bool = False
+        self,
+        request: Mapping[str, Any],
+        agent: str = "",
+        *,
+        recalls: bool = False,
+        ahead: bool = False,
     ) -> Shrunk:
         """A request of a fork's, with placeholders for what is compacted.
 
-        `recalls` says that its framework runs `recall_result` for it, offered or not.
+        `recalls` says that its framework runs `recall_result` for it, offered or not; `ahead` that
+        it is only counted now, and sent next.
         """
         compactor = self._compactor
         if compactor is None:
             return Shrunk(request, request)
-        return compactor(request, agent, recalls=recalls)
+        return compactor(request, agent, recalls=recalls, ahead=ahead)
+
+    @property
+    def summaries(self) -> Summaries:
+        """What its forks said last, for summaries of it."""
+        return self._summaries
 
     @property
     def compactor(self) -> Compactor | None:

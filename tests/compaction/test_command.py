@@ -286,8 +286,8 @@ def test_nothing_to_compact_is_said_and_no_error(tmp_path, capsys) -> None:
 
     said = capsys.readouterr().out
     assert said.startswith(
-        "Nothing to compact in 2 calls of 1 agent. There was no new tool result of 1,000 tokens or "
-        "more to shorten and no request of 60,000 or more that a step pays for (largest request: "
+        "Nothing to compact in 2 calls of 1 agent. There was no new tool result of 500 tokens or "
+        "more to shorten and no request of 20,000 or more that a step pays for (largest request: "
     )
 
 
@@ -350,9 +350,8 @@ def test_a_recording_of_which_no_call_can_be_replayed_says_why(tmp_path, capsys)
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--high", "20000"], "low=30,000 must be below high=20,000."),
+        (["--low", "20000"], "low=20,000 must be below high=20,000."),
         (["--high", "9", "--low", "9"], "low=9 must be below high=9."),
-        (["--limit", "10"], "limit=10 must not be below high=60,000."),
         (["--high", "many"], "argument --high: 'many' is no whole number from 0 on"),
         (["--keep", "-1"], "argument --keep: '-1' is no whole number from 0 on"),
         (["--low", "off"], "argument --low: 'off' is no whole number from 0 on"),

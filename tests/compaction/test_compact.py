@@ -193,8 +193,10 @@ def test_a_log_is_kept_as_lines_and_read_again() -> None:
     ("wrong", "said"),
     [
         ({"high": 5, "low": 5}, "low=5 must be below high=5"),
-        ({"limit": 5}, "limit=5 must not be below"),
-        ({"keep": -1}, "not negative"),
+        ({"limit": -5}, "limit=-5 is below 0"),
+        ({"keep": -1}, "keep=-1 is below 0"),
+        ({"never": "grep"}, "pass a tuple"),
+        ({"also": ("sound",)}, "also='sound' does not exist"),
     ],
 )
 def test_figures_that_contradict_each_other_are_refused(wrong, said) -> None:

@@ -1,133 +1,20 @@
-"""A provider that clears or compacts the context by itself: the ledger and recordings know it."""
+"""A provider that clears or compacts the context by itself: what usage and recordings say of it."""
 
 import json
-import re
 from typing import Any
 
 import pytest
 
-import agentcache
 from agentcache import recordings
 from agentcache.breaks import Lookout, Seen
 from agentcache.dialects import dialect
-from agentcache.loopback import Answer, ToolCall, serve
+from agentcache.prints import Printer
 from agentcache.rules import rule_for
+from agentcache.sdk.answers import Tally
 from agentcache.usage import Usage
 
-anthropic = pytest.importorskip("anthropic")
-
 MODEL = "claude-haiku-5-5"
-BETA = "context-management-2025-06-27"
-TOOL = {"name": "search", "input_schema": {"type": "object", "properties": {}}}
-EDITS = {
-    "edits": [
-        {
-            "type": "clear_tool_uses_20250919",
-            "trigger": {"type": "input_tokens", "value": 3000},
-            "keep": {"type": "tool_uses", "value": 1},
-        }
-    ]
-}
 RULES = "Mind the rules. " * 300
-
-
-def request(messages: list[Any]) -> dict[str, Any]:
-    return {
-        "model": MODEL,
-        "max_tokens": 50,
-        "system": RULES,
-        "tools": [TOOL],
-        "messages": messages,
-        "cache_control": {"type": "ephemeral"},
-        "context_management": EDITS,
-    }
-
-
-def once(client: Any, body: dict[str, Any], how: str) -> Any:
-    if how == "stream":
-        with client.beta.messages.stream(**body, betas=[BETA]) as stream:
-            return stream.get_final_message()
-    if how == "raw":
-        raw = client.beta.messages.with_raw_response.create(**body, betas=[BETA])
-        return raw.parse()
-    return client.beta.messages.create(**body, betas=[BETA])
-
-
-def loop(client: Any, how: str) -> list[Any]:
-    """A loop of tool calls, until the provider clears results; the answers."""
-    messages: list[Any] = [{"role": "user", "content": "Go."}]
-    answers = []
-    for n in range(5):
-        answer = once(client, request(messages), how)
-        answers.append(answer)
-        result = {"type": "tool_result", "tool_use_id": answer.content[-1].id}
-        messages += [
-            {"role": "assistant", "content": [block.to_dict() for block in answer.content]},
-            {"role": "user", "content": [{**result, "content": f"fact {n} " * 300}]},
-        ]
-    return answers
-
-
-@pytest.fixture
-def provider():
-    with serve(script=lambda turn: Answer(tool_calls=(ToolCall("search"),))) as running:
-        yield running
-
-
-@pytest.fixture
-def client(provider):
-    with anthropic.Anthropic(base_url=provider.url, api_key="k", max_retries=0) as made:
-        yield made
-
-
-@pytest.mark.parametrize("how", ["create", "stream", "raw"])
-def test_a_miss_after_tool_results_were_cleared_is_told_as_compaction(client, how) -> None:
-    found: list[agentcache.CacheBreak] = []
-    agentcache.observe(client, on_break=found.append)
-
-    answers = loop(client, how)
-
-    told = [edit for a in answers for edit in a.context_management.applied_edits]
-    assert told
-    assert [b.kind for b in found] == ["compaction"] * len(told)
-    for broke, edit in zip(found, told, strict=True):
-        uses, tokens = edit.cleared_tool_uses, edit.cleared_input_tokens
-        assert broke.note == (
-            f"The provider cleared {uses} tool use{'s' * (uses > 1)} (about {tokens:,} tokens) at "
-            f"this call: clear_tool_uses_20250919."
-        )
-        assert (broke.source, broke.section, broke.path) == ("vendor", "messages", "messages")
-        assert broke.tokens_lost
-
-
-@pytest.mark.parametrize("streamed", [False, True])
-def test_a_recording_of_it_tells_the_same(client, tmp_path, streamed) -> None:
-    messages: list[Any] = [{"role": "user", "content": "Go."}]
-    rows = []
-    for n in range(5):
-        rows.append(taped(client, request(messages), stream=streamed))
-        name = re.findall(r"toolu_\w+", rows[-1]["response"]["body"]["string"])[0]
-        use = {"type": "tool_use", "id": name, "name": "search", "input": {}}
-        result = {"type": "tool_result", "tool_use_id": name, "content": f"fact {n} " * 300}
-        messages += [
-            {"role": "assistant", "content": [use]},
-            {"role": "user", "content": [result]},
-        ]
-    (tmp_path / "tape.json").write_text(json.dumps({"interactions": rows}))
-
-    found = recordings.read(tmp_path / "tape.json").breaks()
-
-    assert {b.kind for b in found} == {"compaction"}
-    assert all("The provider cleared" in b.note for b in found)
-
-
-def taped(client: Any, body: dict[str, Any], *, stream: bool) -> dict[str, Any]:
-    """One interaction of a cassette."""
-    raw = client.beta.messages.with_raw_response.create(**body, betas=[BETA], stream=stream)
-    asked, answer = raw.http_response.request, raw.http_response
-    sent = {"method": "POST", "uri": str(asked.url), "body": asked.read().decode()}
-    said = {"string": answer.read().decode()}
-    return {"request": sent, "response": {"status": {"code": answer.status_code}, "body": said}}
 
 
 def claude(*said: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -185,18 +72,6 @@ def test_runs_of_langsmith_tell_it(tmp_path, where) -> None:
     )
 
 
-def test_a_ledger_that_is_judged_anew_keeps_what_was_heard(client, tmp_path) -> None:
-    ledger = agentcache.Ledger(tmp_path / "run.jsonl", content=True)
-    agentcache.observe(client, ledger=ledger)
-    loop(client, "create")
-
-    again = recordings.read(tmp_path / "run.jsonl").breaks("anthropic")
-
-    assert again
-    assert [b.kind for b in again] == [b.kind for b in ledger.breaks]
-    assert {b.kind for b in again} == {"compaction"}
-
-
 BLOCK = {"type": "compaction", "content": "Order 17 is on its way."}
 SUMMED = {"role": "assistant", "content": [BLOCK, {"type": "text", "text": "Since Monday."}]}
 SAID = [
@@ -208,29 +83,113 @@ NEXT = {"role": "user", "content": [{"type": "text", "text": "Who packed it?"}]}
 COMPACTED = {"behind what was said": [*SAID, SUMMED, NEXT], "in its place": [SUMMED, NEXT]}
 
 
+@pytest.mark.parametrize("forked", [False, True])
 @pytest.mark.parametrize("where", COMPACTED)
-def test_a_summary_that_comes_into_a_conversation_is_told_as_it_happens(where) -> None:
-    lookout = Lookout()
-    requests = [
-        claude(*said, cache_control={"type": "ephemeral"}) for said in (SAID, COMPACTED[where])
-    ]
-    found = [
-        lookout.judged(
-            Seen(
-                dialect("anthropic.messages"),
-                rule_for(MODEL),
-                "clerk",
-                body,
-                {},
-                Usage(2500, 0 if n == 0 else 900, 2400 if n == 0 else 0),
-                10.0 * n,
-                10.0 * n + 1,
-                n,
-            )
-        )[0]
-        for n, body in enumerate(requests)
-    ]
+def test_a_summary_that_comes_into_a_conversation_is_told_as_it_happens(where, forked) -> None:
+    wire, lookout, prints = dialect("anthropic.messages"), Lookout(), Printer()
+    found = []
+    for n, said in enumerate((SAID, COMPACTED[where])):
+        body = claude(*said, cache_control={"type": "ephemeral"})
+        used = Usage(2500, 900, 0) if n else Usage(2500, 0, 2400)
+        times = (10.0 * n, 10.0 * n + 1)
+        sent = prints(wire.hashed(body))
+        seen = Seen(wire, rule_for(MODEL), "clerk", body, {}, used, *times, n, forked, sent)
+        found.append(lookout.judged(seen)[0])
 
     assert found[0] is None
     assert found[1] is not None
     assert (found[1].kind, found[1].section) == ("compaction", "messages")
+
+
+def rows(*types: str) -> list[dict[str, Any]]:
+    """A row for each of these types, each of other counts."""
+    return [
+        {
+            "type": kind,
+            "input_tokens": 10 + n,
+            "cache_read_input_tokens": 200 + n,
+            "cache_creation_input_tokens": 3000 + n,
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": 3000 + n,
+                "ephemeral_1h_input_tokens": 0,
+            },
+            "output_tokens": 40_000 + n,
+            **({} if kind == "compaction" else {"model": MODEL}),
+        }
+        for n, kind in enumerate(types)
+    ]
+
+
+ROWS = {
+    "compacted before it answered": ("compaction", "message"),
+    "compacted twice between server tools": ("message", "compaction", "message", "compaction"),
+    "an advisor was asked": ("message", "advisor_message", "message"),
+    "another model served it": ("message", "fallback_message"),
+    "it was told to compact only": ("compaction",),
+}
+APART = ("compaction", "advisor_message")
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_what_a_compaction_used_is_counted_and_what_totals_hold_is_counted_once(case) -> None:
+    beta = pytest.importorskip("anthropic.types.beta")
+    iterations = rows(*ROWS[case])
+    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    held = [row for row in iterations if row["type"] not in APART]
+    totals = {n: sum(row[n] for row in held) for n in (*names, "output_tokens")}
+    said = beta.BetaUsage.model_validate({**totals, "iterations": iterations})
+
+    usage = Usage.from_payload(said.model_dump())
+
+    every = [sum(row[name] for row in iterations) for name in names]
+    assert usage.input_tokens == sum(every)
+    assert [usage.fresh_tokens, usage.cached_tokens, usage.cache_write_tokens] == every
+    assert usage.output_tokens == sum(row["output_tokens"] for row in iterations)
+
+
+def test_a_stream_tells_of_a_compaction_in_its_last_event() -> None:
+    beta = pytest.importorskip("anthropic.types.beta")
+    compaction, message = rows("compaction", "message")
+    counts = {k: v for k, v in message.items() if k not in ("type", "cache_creation")}
+    start = {"id": "msg_1", "type": "message", "role": "assistant", "model": MODEL, "content": []}
+    event = {"type": "message_start", "message": {**start, "usage": {**counts, "output_tokens": 1}}}
+    block = {"type": "compaction_delta", "content": "So far."}
+    delta = {"type": "content_block_delta", "index": 0, "delta": block}
+    last = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+    used = {**counts, "iterations": [compaction, message]}
+    tally = Tally()
+
+    tally.notice(beta.BetaRawMessageStartEvent.model_validate(event))
+    tally.notice(beta.BetaRawContentBlockDeltaEvent.model_validate(delta))
+    tally.notice(beta.BetaRawMessageDeltaEvent.model_validate({**last, "usage": used}))
+
+    assert tally.usage.input_tokens == 3210 + 3213
+    assert tally.usage.cached_tokens == 200 + 201
+    assert tally.verdict is not None
+    assert [edit.type for edit in tally.verdict.edits] == ["compaction"]
+
+
+def test_openai_counts_a_compaction_as_it_counts_an_answer() -> None:
+    responses = pytest.importorskip("openai.types.responses")
+    if not hasattr(responses, "CompactedResponse"):
+        pytest.skip("openai is older than compaction")
+    details = {"cached_tokens": 1024, "cache_write_tokens": 256}
+    counts = {"input_tokens": 1500, "output_tokens": 90, "total_tokens": 1590}
+    counts |= {"output_tokens_details": {"reasoning_tokens": 0}}
+    item = {"id": "cmp_1", "type": "compaction", "encrypted_content": "gA"}
+    answer = responses.CompactedResponse.model_validate(
+        {
+            "id": "resp_1",
+            "object": "response.compaction",
+            "created_at": 1,
+            "output": [item],
+            "usage": {**counts, "input_tokens_details": details},
+        }
+    )
+    tally = Tally()
+    tally.notice(answer)
+
+    assert tally.usage == Usage(1500, 1024, 256, 90)
+    assert tally.usage.fresh_tokens == 220
+    assert tally.verdict is not None
+    assert [edit.type for edit in tally.verdict.edits] == ["compaction"]

@@ -184,3 +184,16 @@ def test_an_empty_ledger_has_an_empty_report() -> None:
     report = report_on(Ledger())
 
     assert (report.rows, report.total.calls, report.unit) == ((), 0, "n/a")
+
+
+def test_a_provider_that_compacted_by_itself_leaves_no_bill_below_zero() -> None:
+    ends = [Print("messages", f"messages[{n}]", f"end {n}", 900, markable=True) for n in range(2)]
+    heads = [(TRUNK, *ends[: n + 1]) for n in range(2)]
+    sent = [{"sent": each, "original": each} for each in heads]
+    summed = call("a", 1.0, Usage(180_000, 0, 170_000, 5), **sent[0])
+    after = call("a", 2.0, Usage(20_000, 2000, 18_000, 5), **sent[1])
+
+    reading = read_calls([summed, after])[1]
+
+    assert reading.ceiling <= reading.input_tokens == 20_000
+    assert 0 < reading.unshared_cost <= 1.25 * 20_000

@@ -24,6 +24,7 @@ from agentcache.dialects.base import is_json, is_list, role_of
 from agentcache.dialects.openai_chat import texts_of
 from agentcache.sdk.turns import Hears
 from agentcache.transcripts import Line, Transcript, merged, said
+from agentcache_autogen.agentchat.contexts import Window
 from agentcache_autogen.agentchat.wires import Source
 
 __all__ = ["agent_hears", "manager_of", "selector_hears", "thread_of"]
@@ -57,9 +58,17 @@ async def thread_of(team: Team | None, *, vision: bool = True) -> list[LLMMessag
 
 
 def agent_hears(
-    messages: Sequence[LLMMessage], thread: Sequence[LLMMessage], name: str, options: Options
+    messages: Sequence[LLMMessage],
+    thread: Sequence[LLMMessage],
+    name: str,
+    options: Options,
+    window: Window | None = None,
 ) -> Hears:
-    """How the request is heard that an agent of this name makes of these messages."""
+    """How the request is heard that an agent of this name makes of these messages.
+
+    Through a `window` it hears what that holds, and no more of the thread.
+    """
+    whole = options.history == "group" and window is None
     lead = sum(1 for _ in takewhile(lambda m: isinstance(m, SystemMessage), messages))
 
     def hears(wire: Dialect, before: Json) -> Transcript | str:
@@ -67,7 +76,7 @@ def agent_hears(
         if held is None:
             return "unreadable: the client writes these messages in an order of its own"
         context = [_line(m, sent, wire) for m, sent in zip(messages[lead:], held, strict=True)]
-        lines = merged(_lines(thread, wire), context, name, whole=options.history == "group")
+        lines = merged(_lines(thread, wire, window), context, name, whole=whole)
         if options.private_traces == "drop":
             lines = list(_without_traces(lines))
         return _transcript(lines, options)
@@ -75,7 +84,9 @@ def agent_hears(
     return hears
 
 
-def selector_hears(thread: Sequence[LLMMessage], history: str, options: Options) -> Hears:
+def selector_hears(
+    thread: Sequence[LLMMessage], history: str, options: Options, window: Window | None = None
+) -> Hears:
     """How the choice of a speaker is heard: the chat, then the prompt without its copy of it."""
 
     def hears(wire: Dialect, before: Json) -> Transcript | str:
@@ -86,14 +97,27 @@ def selector_hears(thread: Sequence[LLMMessage], history: str, options: Options)
             return "selection: its prompt does not hold the chat as it is"
         prompt = asked.replace(history.strip(), _ABOVE)
         retries = split.messages if split.system else split.messages[1:]
-        lines = [*_lines(thread, wire), *(Line("", None, [m]) for m in retries)]
+        lines = [*_lines(thread, wire, window), *(Line("", None, [m]) for m in retries)]
         return _transcript(lines, options, system=(prompt,))
 
     return hears
 
 
-def _lines(thread: Sequence[LLMMessage], wire: Dialect) -> list[Line]:
-    return [_line(m, [], wire) for m in thread if _name(m) is not None]
+def _lines(thread: Sequence[LLMMessage], wire: Dialect, window: Window | None) -> list[Line]:
+    """What was said to all; where there is a window, what is still seen through that."""
+    lines = [_line(m, [], wire) for m in thread if _name(m) is not None]
+    if window is None:
+        return lines
+    waiting: dict[str, list[int]] = {}
+    for n, line in enumerate(lines):
+        waiting.setdefault(line.key, []).append(n)
+    held: list[int] = []
+    for n, message in enumerate(window.messages):
+        found = waiting.get(_line(message, [], wire).key) if _name(message) is not None else None
+        if found:  # what is forgotten, too: the same may be said again
+            at = found.pop(0)
+            held += [at] if window.holds(n) else []
+    return [lines[at] for at in sorted(held)]
 
 
 def _line(message: LLMMessage, sent: Sequence[Json], wire: Dialect) -> Line:

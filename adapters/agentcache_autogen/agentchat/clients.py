@@ -18,11 +18,13 @@ from agentcache.transcripts import unnamed
 from agentcache.usage import Usage
 from agentcache_autogen.agentchat.wires import Wire, inner_of, is_answer_cache
 
-__all__ = ["CachedUsage", "Seat", "forked_copy", "seat_of"]
+__all__ = ["CachedUsage", "Hearing", "Seat", "forked_copy", "seat_of"]
 
 _COUNTS: Final = ("_total_usage", "_actual_usage")
 _OWN: Final = ("_client", "_last_used_tools")
 """What each fork has of its own: its line to the provider, and the tools it sent last."""
+
+Hearing = Callable[[Sequence[Any]], Awaitable[tuple[Hears, str]]]
 
 
 @dataclass
@@ -42,7 +44,7 @@ class Seat:
 
     `given` is what stood in its place: the same, or one around it that keeps answers.
 
-    `hearing` reads the messages of one call: (how its request is heard, the name it answers under).
+    `hearing` reads the messages of one call: (how its request is heard, why its head has moved).
     """
 
     original: ChatCompletionClient
@@ -50,7 +52,12 @@ class Seat:
     wire: Wire
     stand: Stand
     name: str
-    hearing: Callable[[Sequence[Any]], Awaitable[Hears]]
+    hearing: Hearing
+
+    async def turn(self, messages: Sequence[Any]) -> Turn:
+        """One call, with these messages."""
+        hears, moved = await self.hearing(messages)
+        return Turn(self.stand, hears, moved=moved)
 
 
 class ForkMixin:
@@ -64,7 +71,7 @@ class ForkMixin:
         if turn_now() is not None:  # the class calls itself
             return cast("CreateResult", await inner.create(messages, **kwargs))
         seat = self._agentcache
-        turn = Turn(seat.stand, await seat.hearing(messages))
+        turn = await seat.turn(messages)
         call = inner.create if seat.wire.native else seat.original.create
         with during(turn):
             made: CreateResult = await seat.wire.create(call, turn, messages, kwargs)
@@ -76,7 +83,7 @@ class ForkMixin:
         """Stream one call as a fork."""
         inner: Any = super()
         seat = self._agentcache
-        turn = Turn(seat.stand, await seat.hearing(messages))
+        turn = await seat.turn(messages)
         call = inner.create_stream if seat.wire.native else seat.original.create_stream
         source = seat.wire.create_stream(call, turn, messages, kwargs)
         async with aclosing(source):

@@ -8,11 +8,13 @@ from autogen_agentchat.agents import BaseChatAgent, MessageFilterAgent, SocietyO
 from autogen_agentchat.base import Team
 from autogen_agentchat.teams import BaseGroupChat, MagenticOneGroupChat, SelectorGroupChat
 from autogen_core import AgentId
-from autogen_core.model_context import UnboundedChatCompletionContext
+from autogen_core.model_context import ChatCompletionContext, UnboundedChatCompletionContext
 from autogen_core.models import ChatCompletionClient
 from autogen_core.tools import StaticWorkbench
 
 from agentcache.errors import UnknownObjectError
+from agentcache_autogen.agentchat.contexts import given_context, may_steady, steady
+from agentcache_autogen.agentchat.recalling import Recall, equip, may_recall, strip
 
 __all__ = ["Place", "find"]
 
@@ -44,11 +46,40 @@ class Place:
 
     def put(self, client: ChatCompletionClient) -> None:
         """Exchange it, also in the manager of a team that has run before."""
-        self.owner._model_client = client
-        if self.kind == "selector":
-            manager = _manager(self.owner)
-            if manager is not None:
-                manager._model_client = client
+        for holder in self._holders():
+            holder._model_client = client
+
+    @property
+    def context(self) -> ChatCompletionContext | None:
+        """What its agent was told, and how much of that it hands out; None for one without."""
+        held: ChatCompletionContext | None = getattr(self.owner, "_model_context", None)
+        return held
+
+    @property
+    def may_steady(self) -> bool:
+        """Whether its context forgets at every turn, and could do so in blocks."""
+        return may_steady(self.context)
+
+    def compact(self, tool: Recall) -> None:
+        """Give its agent the tool to recall by, if it has tools, and a context that stays."""
+        if may_recall(self.owner, self.tools):
+            equip(self.owner, tool)
+        for holder in self._holders() if self.may_steady else ():
+            holder._model_context = steady(given_context(holder._model_context))
+
+    def restore(self, client: ChatCompletionClient) -> None:
+        """Put back what was exchanged."""
+        self.put(client)
+        strip(self.owner)
+        for holder in self._holders() if self.context is not None else ():
+            holder._model_context = given_context(holder._model_context)
+
+    def _holders(self) -> Iterator[Any]:
+        """Who holds its client and its context: its agent, or a team and the manager it has."""
+        yield self.owner
+        manager = _manager(self.owner) if self.kind == "selector" else None
+        if manager is not None:
+            yield manager
 
     @property
     def tools(self) -> list[Any]:
@@ -63,7 +94,8 @@ class Place:
     @property
     def handoffs(self) -> tuple[str, ...]:
         """Names of the tools that hand over: each agent may word them in its own way."""
-        return tuple(tool.name for tool in getattr(self.owner, "_handoff_tools", None) or ())
+        held: Sequence[Any] = getattr(self.owner, "_handoff_tools", None) or ()
+        return tuple(tool.name for tool in held if not isinstance(tool, Recall))
 
     @property
     def system(self) -> str:

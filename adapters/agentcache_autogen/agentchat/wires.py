@@ -5,15 +5,18 @@ other client is forked in the messages and tools that it is given.
 """
 
 import sys
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import groupby
 from typing import Any, Final, cast
 
-from autogen_core import Image
+from autogen_core import FunctionCall, Image
 from autogen_core.models import (
     ChatCompletionClient,
     CreateResult,
+    FunctionExecutionResult,
+    FunctionExecutionResultMessage,
     LLMMessage,
     SystemMessage,
     UserMessage,
@@ -162,7 +165,7 @@ class Source:
 
     __slots__ = ("made_of",)
 
-    def __init__(self, made_of: LLMMessage | Image) -> None:
+    def __init__(self, made_of: LLMMessage | FunctionExecutionResult | Image) -> None:
         """Keep it."""
         self.made_of = made_of
 
@@ -170,7 +173,7 @@ class Source:
 def _body(turn: Turn, messages: Sequence[LLMMessage], kwargs: Mapping[str, Any]) -> Json:
     """A call as a request, for clients that show none."""
     model = turn.stand.fork.session.domain.model
-    asked: Json = {"model": model, "messages": [_json(message) for message in messages]}
+    asked: Json = {"model": model, "messages": [row for m in messages for row in _rows(m)]}
     if kwargs.get("tools"):
         asked["tools"] = [_tool(tool) for tool in kwargs["tools"]]
     if kwargs.get("json_output"):
@@ -178,12 +181,23 @@ def _body(turn: Turn, messages: Sequence[LLMMessage], kwargs: Mapping[str, Any])
     return asked
 
 
-def _json(message: LLMMessage) -> Json:
+def _rows(message: LLMMessage) -> list[Json]:
+    if isinstance(message, FunctionExecutionResultMessage):
+        return [
+            {"role": "tool", "tool_call_id": r.call_id, "content": r.content, _SOURCE: Source(r)}
+            for r in message.content
+        ]
     roles = {"SystemMessage": "system", "UserMessage": "user", "AssistantMessage": "assistant"}
-    role = roles.get(message.type, "tool")
     content: Any = message.content
     text = content if isinstance(content, str) else f"{message.type} {_digestible(content)}"
-    return {"role": role, "content": text, _SOURCE: Source(message)}
+    row = {"role": roles[message.type], "content": text, _SOURCE: Source(message)}
+    calls = [] if isinstance(content, str) else [c for c in content if isinstance(c, FunctionCall)]
+    return [{**row, "tool_calls": [_call(call) for call in calls]} if calls else row]
+
+
+def _call(call: FunctionCall) -> Json:
+    asked = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.id, "type": "function", "function": asked}
 
 
 def _digestible(content: Sequence[Any]) -> str:
@@ -207,7 +221,22 @@ def _given(
     given = {**kwargs, "tools": tools} if tools else dict(kwargs)
     if tools and not rewrite.allowed:
         given.setdefault("tool_choice", "none")
-    return [_message(m) for m in request["messages"]], given
+    return list(_messages(request["messages"])), given
+
+
+def _messages(sent: Sequence[Json]) -> Iterator[LLMMessage]:
+    """Results that follow each other are one message."""
+    for is_result, rows in groupby(sent, lambda row: row["role"] == "tool"):
+        if is_result:
+            yield FunctionExecutionResultMessage(content=[_result(row) for row in rows])
+        else:
+            yield from map(_message, rows)
+
+
+def _result(sent: Json) -> FunctionExecutionResult:
+    made: FunctionExecutionResult = sent[_SOURCE].made_of
+    text: str = sent["content"]
+    return made if text == made.content else made.model_copy(update={"content": text})
 
 
 def _message(sent: Json) -> LLMMessage:

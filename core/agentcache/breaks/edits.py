@@ -10,11 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agentcache.dialects.base import is_list
+from agentcache.dialects.base import is_json, is_list
 
 __all__ = ["Edit", "edits_in", "failed", "field_of", "joined", "note_of"]
 
 _COMPACTION: Final = "compaction"
+_TELL: Final = (
+    *("context_management", "content", "output", "usage"),
+    *("content_block", "delta", "item"),  # in a stream
+)
 _CLEARED: Final = (("cleared_tool_uses", "tool use"), ("cleared_thinking_turns", "thinking turn"))
 
 
@@ -33,10 +37,13 @@ class Edit:
 
 def edits_in(answer: Any) -> tuple[Edit, ...]:
     """The edits that an answer, or a piece of one, tells of, be it JSON or an SDK's object."""
-    held = field_of(answer, "context_management")
+    said = _said(answer)
+    if not said:
+        return ()
+    held = said.get("context_management")
     made = [_edit(row) for row in _rows(field_of(held, "applied_edits"))]
     cleared = tuple(edit for edit in made if edit is not None)
-    return (*cleared, Edit(_COMPACTION, "compacted the context")) if _summed(answer) else cleared
+    return (*cleared, Edit(_COMPACTION, "compacted the context")) if _summed(said) else cleared
 
 
 def joined(before: Sequence[Edit], now: Sequence[Edit]) -> tuple[Edit, ...]:
@@ -50,6 +57,14 @@ def note_of(edits: Sequence[Edit]) -> str:
     return f"The provider {did} at this call: {', '.join(edit.type for edit in edits)}."
 
 
+def _said(answer: Any) -> dict[str, Any]:
+    """What of an answer may tell of edits. Most pieces of a stream hold little of it."""
+    extra: Any = getattr(answer, "__pydantic_extra__", None) or {}
+    held: Any = answer if is_json(answer) else getattr(answer, "__dict__", {})
+    found = ((name, held.get(name, extra.get(name))) for name in _TELL)
+    return {name: value for name, value in found if value is not None}
+
+
 def _edit(row: Any) -> Edit | None:
     """An edit; None for one that cleared nothing."""
     tokens = _count(field_of(row, "cleared_input_tokens"))
@@ -60,15 +75,15 @@ def _edit(row: Any) -> Edit | None:
     return Edit(str(field_of(row, "type")), f"cleared {' and '.join(told) or 'context'}", tokens)
 
 
-def _summed(answer: Any) -> bool:
+def _summed(said: Mapping[str, Any]) -> bool:
     """Whether a summary was made; Anthropic's without content is one that failed."""
-    blocks = [*_rows(field_of(answer, "content")), *_rows(field_of(answer, "output"))]
-    blocks += [field_of(answer, name) for name in ("content_block", "delta", "item")]
-    kinds = [(field_of(block, "type"), block) for block in blocks if block is not None]
+    blocks = [*_rows(said.get("content")), *_rows(said.get("output"))]
+    blocks += [said[name] for name in ("content_block", "delta", "item") if name in said]
+    kinds = ((field_of(block, "type"), block) for block in blocks)
     sums = [block for kind, block in kinds if kind in (_COMPACTION, "compaction_delta")]
     if sums:
         return any(not failed(block) for block in sums)
-    rows = _rows(field_of(field_of(answer, "usage"), "iterations"))
+    rows = _rows(field_of(said["usage"], "iterations")) if "usage" in said else []
     return any(field_of(row, "type") == _COMPACTION for row in rows)
 
 

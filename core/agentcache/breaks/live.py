@@ -12,6 +12,7 @@ from agentcache.breaks.kept import Kept, common, keep
 from agentcache.breaks.losses import money_of
 from agentcache.breaks.seen import Seen, Shelf
 from agentcache.breaks.spellings import as_written, spelled_out
+from agentcache.breaks.summaries import is_summary
 from agentcache.breaks.talk import is_another
 from agentcache.breaks.values import CacheBreak
 
@@ -243,7 +244,7 @@ def _is_by_design(kin: Seen, now: Seen, found: CacheBreak) -> bool:
 
     An agent's own text and its own traces stand behind what all have said since.
     """
-    if found.section != "messages":
+    if found.section != "messages" or is_summary(found):
         return False
     one, other = (
         [p for p in s.original if p.section not in ("params", "tools")] for s in (kin, now)
@@ -276,6 +277,8 @@ def _begins_anew(kin: Seen, now: Seen, found: CacheBreak) -> bool:
     it does under other ids, and the later call says no more than the earlier one: a second run.
     """
     if found.section != "messages" or found.kind not in (*_OTHER_WORDS, "tool_call_id"):
+        return False
+    if is_summary(found):
         return False
     if found.kind == "tool_call_id":
         return len(now.keys) <= len(kin.keys)

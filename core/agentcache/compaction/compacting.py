@@ -17,6 +17,7 @@ __all__ = ["RECALL", "Compacted", "Compaction", "Economy", "compact", "front_of"
 
 RECALL: Final = "recall_result"
 """The tool by which a model asks for what a placeholder stands for."""
+_DOWN: Final = 0.45
 _BIG: Final = 0.25
 """Of the high water: a step that removes less is not worth moving the prefix for."""
 
@@ -27,29 +28,29 @@ class Compaction:
 
     A result of `large` tokens or more is compacted before it is ever sent. Once a request reaches
     `high`, results behind the latest `keep` ones are compacted in one step, down to `low` if that
-    can be had, but only if the step pays; at `limit` it is taken in any case. Results under `small`
+    can be had (45 % of `high` by default), but only if the step pays; at `limit` it is taken in any
+    case. Results under `small`
     stay, and those of the tools in `never`. `also` names what else is compacted: the `input` of
     tool calls, which a model may then imitate; an `image` once it was seen; `reasoning` that is
     sent back as text.
     """
 
-    large: int | None = 1_000
-    high: int | None = 60_000
-    low: int = 30_000
+    large: int | None = 500
+    high: int | None = 20_000
+    low: int | None = None
     limit: int | None = None
     keep: int = 3
-    small: int = 200
+    small: int = 60
     never: tuple[str, ...] = ()
     also: tuple[Kind, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise OptionError for figures that contradict each other."""
-        if self.high is not None and self.low >= self.high:
-            raise OptionError(f"low={self.low:,} must be below high={self.high:,}.")
-        if self.limit is not None and self.high is not None and self.limit < self.high:
-            raise OptionError(f"limit={self.limit:,} must not be below high={self.high:,}.")
-        if min(self.keep, self.small) < 0:
-            raise OptionError("keep= and small= are not negative.")
+        if self.high is not None and self.bottom >= self.high:
+            raise OptionError(f"low={self.bottom:,} must be below high={self.high:,}.")
+        for name in ("large", "high", "low", "limit", "keep", "small"):
+            if (getattr(self, name) or 0) < 0:
+                raise OptionError(f"{name}={getattr(self, name)} is below 0.")
         for name in ("never", "also"):
             held = getattr(self, name)
             if isinstance(held, str):
@@ -59,6 +60,11 @@ class Compaction:
             raise OptionError(f"also={odd[0]!r} does not exist. Choose {', '.join(KINDS[1:])}.")
 
     @property
+    def bottom(self) -> int:
+        """The low water: `low`, or a part of the high one."""
+        return int(_DOWN * (self.high or 0)) if self.low is None else self.low
+
+    @property
     def least(self) -> int:
         """Tokens below which nothing is ever decided about a piece."""
         return min(self.small, self.large or self.small)
@@ -66,7 +72,7 @@ class Compaction:
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """All that may be compacted."""
-        return ("result", *(kind for kind in self.also if kind != "result"))
+        return tuple(dict.fromkeys(("result", *self.also)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +229,7 @@ class _Step:
 
     def _best(self, old: Sequence[Piece], total: int) -> tuple[list[Piece], str]:
         """The step that saves most, down to the low water if one of them gets there."""
-        enough = _BIG * (self.wish.high or self.wish.low)
+        enough = _BIG * (self.wish.high or self.wish.limit or 0)
         each = [before - after for before, after in (_decision(p, "pays", 0).tokens for p in old)]
         behind, calls = self.track.behind(), self.economy.calls or max(1, self.track.turns)
         steps: list[tuple[float, int, int]] = []  # what it gains, where it begins, what it saves
@@ -235,7 +241,7 @@ class _Step:
                 steps.append((self._gain(saved, rest, calls), n, saved))
         if not steps:
             return [], f"A step would remove no more than {saved:,} tokens."
-        deep = [step for step in steps if total - step[2] <= self.wish.low] or steps
+        deep = [step for step in steps if total - step[2] <= self.wish.bottom] or steps
         gain, start, _ = max(deep)
         if gain <= 0:
             return [], f"A step would cost {-gain:,.0f} tokens more than it saves."

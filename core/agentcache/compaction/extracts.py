@@ -9,10 +9,13 @@ __all__ = ["OPENING", "extract", "placeholder"]
 OPENING: Final = "[compacted "
 _NAMES: Final = {"result": "tool result", "input": "tool input"}
 _NEW: Final = "\n"
-_LINE: Final = 160
-_FULL: Final = (3, 4, 3)
-_BRIEF: Final = (1, 2, 1)
-"""First lines, telling ones, last ones: of a result that was never sent, and of a stale one."""
+_Sizes = tuple[int, int, int, int]
+_FULL: Final[_Sizes] = (3, 4, 3, 160)
+_SOME: Final[_Sizes] = (1, 2, 1, 120)
+_BRIEF: Final[_Sizes] = (0, 1, 0, 100)
+"""First lines, telling ones, last ones, and characters of each: of a result that was never sent, be
+it long or not so long, and of one that the model has read before."""
+_LONG: Final = 8_000
 _TELLING: Final = (
     *(b"error", b"errors", b"fail", b"failed", b"failure", b"failures", b"exception", b"traceback"),
     *(b"fatal", b"panic", b"warning", b"denied", b"refused", b"not found", b"no such", b"timeout"),
@@ -33,25 +36,25 @@ def placeholder(
 ) -> str:
     """The text that stands for a result: the same for the same result, everywhere.
 
-    `brief` holds less of it: the model has read it all before.
+    `brief` holds less of it: the model has read it all before. How to recall it, the tool says.
     """
     lines = text.count(_NEW) + 1
     told = f"{len(text):,} characters" + (f", {lines:,} lines" if kind != "image" else "")
     head = f"{OPENING}{_NAMES.get(kind, kind)} {content_id}] {tool or kind}: {told}."
-    ask = f'All of it: recall_result(id="{content_id}"), also with lines= or pattern=.'
-    return "\n".join([f"{head} {ask}", *(extract(text, brief=brief) if kind != "image" else ())])
+    return "\n".join([head, *(extract(text, brief=brief) if kind != "image" else ())])
 
 
 def extract(text: str, *, brief: bool = False) -> list[str]:
     """Its first lines, its last ones, and those between that tell how it went; with numbers."""
     lines = text.split(_NEW)
-    head, most, tail = _BRIEF if brief else _FULL
+    sizes = _FULL if len(text) >= _LONG else _SOME
+    head, most, tail, width = _BRIEF if brief else sizes
     if len(lines) <= head + tail:
         picked = list(range(len(lines)))
     else:
         between = _telling(text, head, len(lines) - tail, most)
         picked = [*range(head), *between, *range(len(lines) - tail, len(lines))]
-    return [f"{n + 1}: {_short(lines[n])}" for n in picked]
+    return [f"{n + 1}: {_short(lines[n], width)}" for n in picked or [len(lines) - 1]]
 
 
 def _telling(text: str, first: int, end: int, most: int) -> list[int]:
@@ -80,8 +83,8 @@ def _lines_with(data: bytes, word: bytes, first: int, end: int, most: int) -> It
         at = data.find(word, ends)
 
 
-def _short(line: str) -> str:
-    if len(line) <= _LINE:
+def _short(line: str, most: int) -> str:
+    if len(line) <= most:
         return line
-    half = _LINE // 2
+    half = most // 2
     return f"{line[:half]} [...{len(line) - 2 * half:,} characters...] {line[-half:]}"

@@ -95,18 +95,20 @@ class Compactor:
         *,
         recalls: bool = False,
         calls_left: int | None = None,
+        ahead: bool = False,
     ) -> Shrunk:
         """The request as it is to be sent. Never raises: what a store refuses stays as it is.
 
         Nothing is replaced for an agent that could not read it again: its request offers
-        `recall_result`, or is given it, if the agent `recalls` and has other tools.
+        `recall_result`, or is given it, if the agent `recalls` and has other tools. `ahead` says
+        that it is only counted now, and sent next: that a prefix moves is told then.
         """
         rows: Any = request.get(self._wire.messages_key)
         if not is_list(rows) or any(request.get(key) for key in _CHAINED):
             return Shrunk(request, request)
         offered = self._offered(request) if recalls else request
         with self._lock:
-            return self._shrunk(request, offered, rows, agent, calls_left)
+            return self._shrunk(request, offered, rows, agent, calls_left, ahead=ahead)
 
     def _offered(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """The request with the tool to recall by among its tools, where it has any."""
@@ -122,11 +124,12 @@ class Compactor:
         rows: list[Any],
         agent: str,
         calls: int | None,
+        *,
+        ahead: bool,
     ) -> Shrunk:
         track, now_s = self._track(request, rows, agent), time.monotonic()
         cold = bool(track.seen_s) and now_s - track.seen_s > self._ttl.seconds
-        sent, track.seen_s = len(track), now_s
-        moved = self._known(track, track.grow(rows), sent)
+        moved = self._known(track, track.grow(rows), track.sent)
         track.keep_open(self.wish.least, self.wish.never)
         new: dict[str, Decision] = {}
         if self._offers_recall(request):
@@ -135,10 +138,24 @@ class Compactor:
             economy = Economy(self._rule, self._ttl, calls, cold, binds=binds)
             new, stepped = self._settle(track, economy, agent)
             moved = stepped or moved
+        if ahead:
+            track.moved = track.moved or moved
+        else:
+            moved, track.moved = moved or track.moved, ""
+            track.sent, track.seen_s = len(track), now_s
         if not track.changed:
             return Shrunk(request, whole, tokens=track.tokens)
         made: Json = {**request, self._wire.messages_key: list(track.out)}
         return Shrunk(made, whole, tuple(new.values()), track.tokens, moved)
+
+    def began_anew(self, agent: str) -> str:
+        """Say that an agent's framework summed up its conversation, which begins anew with that."""
+        told = (
+            f"Summary: the framework summed up what agent {agent!r} has said and read, and its "
+            "conversation begins anew behind the summary."
+        )
+        self._say(told)
+        return told
 
     def _track(self, request: Mapping[str, Any], rows: Sequence[Any], agent: str) -> Track:
         """The conversation that these messages go on from; a new one if they go on from none."""

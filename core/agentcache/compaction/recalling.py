@@ -9,9 +9,9 @@ from agentcache.compaction.compacting import RECALL
 from agentcache.compaction.stores import ContentStore
 from agentcache.dialects import Json
 
-__all__ = ["RECALL", "recall", "recall_tool"]
+__all__ = ["RECALL_SAYS", "recall", "recall_tool"]
 
-_DESCRIPTION: Final = (
+RECALL_SAYS: Final = (
     "Read a tool result that was compacted, by the id in its placeholder: all of it, some of its "
     "lines, or the lines that match a pattern."
 )
@@ -33,7 +33,7 @@ def recall_tool(dialect: str) -> Json:
 
     It belongs to the tools from the first call on: offering it later would move the prefix.
     """
-    told = {"name": RECALL, "description": _DESCRIPTION}
+    told = {"name": RECALL, "description": RECALL_SAYS}
     if dialect == "anthropic.messages":
         return {**told, "input_schema": _SCHEMA}
     if dialect == "openai.responses":

@@ -30,7 +30,7 @@ class Track:
     `heard` is the last message that a model has answered: all up to there was sent. `open` are the
     pieces about which something may yet be decided, in order, `fresh` those just read. `tokens` are
     estimated: of all as the program has it, and as it is sent. `size` counts the characters it may
-    hold on to.
+    hold on to. `sent` messages were sent; `moved` says what moved of them since, and is not told.
     """
 
     def __init__(self, kinds: Sequence[Kind], front: int = 0, agent: str = "") -> None:
@@ -46,6 +46,8 @@ class Track:
         self.turns = 0
         self.tokens = (front, front)
         self.seen_s = 0.0
+        self.sent = 0
+        self.moved = ""
         self._kinds = kinds
         self._read: list[Any] = []
         self._weights: list[int] = []

@@ -1,20 +1,18 @@
 """A tool loop driven through a strategy on the loopback provider, and what its input costs."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 from agentcache.blocks import dumps
-from agentcache.compaction import RECALL
-from agentcache.demo.strategies import Strategy
+from agentcache.demo.strategies import Once, Shaped, Strategy
 from agentcache.demo.targets import is_anthropic
 from agentcache.demo.traces import SYSTEM, TOOLS, ToolTurn, task
 from agentcache.dialects import Json
 from agentcache.loopback.provider import Provider
 from agentcache.loopback.tokens import pieces
-from agentcache.loopback.values import Answer
+from agentcache.loopback.values import Answer, Turn
 from agentcache.rules import Rule, rule_for
 from agentcache.usage import Usage
 
@@ -22,6 +20,8 @@ __all__ = ["Driven", "drive"]
 
 _TURN_S: Final = 15.0
 """Between two calls of an agent that runs tools."""
+_UNREAD: Final = Turn("other", "", (), (), (), None, (), None, {})
+"""What a script is shown that says the same to all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Driven:
     """What a loop's input cost, emulated: `bill` in tokens of full price.
 
     `longest` is its longest request. `moves` are calls whose messages do not begin with those of
-    the call before; `announced` are those that the strategy named as steps, `unannounced` the moves
-    that it did not. `recalled` results were asked for again, and sent whole.
+    the call before, byte for byte; `announced` are steps that the strategy named, `unannounced` the
+    moves that it did not. `recalled` results were asked for again, and sent whole.
     """
 
     calls: int
@@ -47,12 +47,12 @@ def drive(model: str, turns: Sequence[ToolTurn], strategy: Strategy) -> Driven:
     """Send the loop's requests, one more than it has turns, each shaped by the strategy."""
     api = _Messages(model) if is_anthropic(model) else _Chat(model)
     sent = _Sent(model)
-    rows = list(api.head())
+    rows = api.head()
     for turn in [*turns, None]:
-        sent.add(api, strategy, rows)
+        sent.add(api.path, strategy.shape(api.request(rows)))
         while (asked := strategy.wants()) is not None:
             rows += api.turn(asked, f"call_{len(rows)}")
-            sent.add(api, strategy, rows)
+            sent.add(api.path, strategy.shape(api.request(rows)), recalled=rows[-1])
         if turn is not None:
             rows += api.turn(turn, f"call_{len(rows)}")
     return sent.driven()
@@ -121,50 +121,51 @@ def _schema(tool: str) -> Json:
 
 
 class _Sent:
-    """The requests of one loop on a provider of its own, and the sums over them."""
+    """The requests of one loop on a cold provider of its own."""
 
     def __init__(self, model: str) -> None:
         self._rule = rule_for(model)
         self._ask = _provider()
-        self._last: list[str] = []
-        self._calls = self._tokens = self._longest = 0
-        self._bill = 0.0
-        self._moves = self._announced = self._unannounced = self._recalled = 0
+        self._last: list[Json] = []
+        self._usages: list[Usage] = []
+        self._moves: list[bool] = []
+        """Whether each move was announced."""
+        self._announced = 0
+        self._whole = 0
 
-    def add(self, api: _Chat | _Messages, strategy: Strategy, rows: Sequence[Json]) -> None:
-        """Send what the strategy makes of these messages."""
-        shaped = strategy.shape(api.request(rows))
-        for request in shaped.before:
-            self._charge(api.path, request)
-        self._charge(api.path, shaped.request)
-        messages = [dumps(row) for row in shaped.request["messages"]]
-        moved = messages[: len(self._last)] != self._last
-        self._last = messages
-        self._moves += moved
+    def add(self, path: str, shaped: Shaped, recalled: Json | None = None) -> None:
+        """Send a request; the last of its messages should tell what was `recalled`, whole."""
+        for request in (*shaped.before, shaped.request):
+            self._usages.append(self._ask(path, request))
+        messages: list[Json] = shaped.request["messages"]
+        if not _begins(messages, self._last):
+            self._moves.append(shaped.announced)
         self._announced += shaped.announced
-        self._unannounced += moved and not shaped.announced
-        called = dumps(rows[-2]) if len(rows) > 1 else ""
-        self._recalled += f'"{RECALL}"' in called and messages[-1] == dumps(rows[-1])
-
-    def _charge(self, path: str, request: Json) -> None:
-        usage = self._ask(path, request)
-        self._calls += 1
-        self._tokens += usage.input_tokens or 0
-        self._longest = max(self._longest, usage.input_tokens or 0)
-        self._bill += _price(self._rule, usage)
+        self._whole += recalled is not None and _same(messages[-1], recalled)
+        self._last = messages
 
     def driven(self) -> Driven:
-        """The sums."""
+        """What all of them came to."""
+        tokens = [usage.input_tokens or 0 for usage in self._usages]
         return Driven(
-            self._calls,
-            self._tokens,
-            self._bill,
-            self._longest,
-            self._moves,
+            len(tokens),
+            sum(tokens),
+            sum(_price(self._rule, usage) for usage in self._usages),
+            max(tokens),
+            len(self._moves),
             self._announced,
-            self._unannounced,
-            self._recalled,
+            self._moves.count(False),
+            self._whole,
         )
+
+
+def _begins(messages: Sequence[Json], before: Sequence[Json]) -> bool:
+    """Whether messages begin with those that were sent before, byte for byte."""
+    return len(messages) >= len(before) and all(map(_same, messages, before))
+
+
+def _same(one: Json, other: Json) -> bool:
+    return one is other or dumps(one) == dumps(other)
 
 
 def _price(rule: Rule, usage: Usage) -> float:
@@ -178,6 +179,7 @@ def _provider() -> Callable[[str, Json], Usage]:
     """The loopback provider without its network, cold; its clock goes on with every call."""
     ticks = count()
     now = [0.0]
+    written: Once[str] = Once(dumps)
     provider = Provider(
         script=lambda _: Answer("ok"),
         latency=None,
@@ -188,12 +190,14 @@ def _provider() -> Callable[[str, Json], Usage]:
 
     def ask(path: str, request: Json) -> Usage:
         now[0] = next(ticks) * _TURN_S
-        call = provider.receive(path, {}, dumps(request).encode("utf-8", "surrogatepass"))
-        turn, reading = provider.turn(call), provider.read(call)
-        reply = provider.answer(call, turn, reading, with_usage=True)
+        front = dumps({key: value for key, value in request.items() if key != "messages"})
+        rows = ",".join(map(written, request["messages"]))
+        raw = f'{front[:-1]},"messages":[{rows}]}}'.encode("utf-8", "surrogatepass")
+        call = provider.receive(path, {}, raw)
+        reading = provider.read(call)
+        reply = provider.answer(call, _UNREAD, reading, with_usage=True)
         provider.publish(reading)
-        body: Any = json.loads(json.dumps(provider.body(call, reply)))
         provider.log.clear()
-        return Usage.from_payload(body["usage"])
+        return Usage.from_payload(provider.body(call, reply)["usage"])
 
     return ask

@@ -2,27 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from agentcache.blocks import dumps, estimate_tokens
-from agentcache.compaction import (
-    RECALL,
-    Compaction,
-    DecisionLog,
-    MemoryStore,
-    compact,
-    recall,
-    recall_tool,
-)
+from agentcache.compaction import RECALL, Compaction, Compactor, MemoryStore, recall
 from agentcache.demo.traces import ToolTurn
 from agentcache.dialects import Json, dialect_of
+from agentcache.rules import rule_for
 
-__all__ = ["SLIDING", "STRATEGIES", "Compacting", "Shaped", "Strategy"]
+__all__ = ["SLIDING", "STRATEGIES", "Compacting", "Once", "Shaped", "Strategy"]
 
 _FOLD: Final = 40_000
 _KEPT: Final = 10
 """Turns that a summary leaves as they are: LangChain's default, 20 messages."""
-_FOLD_WORDS: Final = 225
+_WORDS: Final = 85
+"""Of a summary: about 300 tokens of what these loops hold."""
 _SUMMARY: Final = (
     "Extract the most important context from the conversation below, so that it can go on without "
     "it: what was asked, what was found, what was changed, what is left to do.\n\n"
@@ -73,22 +67,22 @@ class _Folding:
     writes the summary is billed as what it is, a call with a prompt of its own.
     """
 
-    _folded: int = 0
-    _summary: list[Json] = field(default_factory=list[Json])
+    _folded: int = field(default=0, init=False)
+    _summary: list[Json] = field(default_factory=list[Json], init=False)
+    _weigh: "Once[int]" = field(default_factory=lambda: Once(_tokens_of), init=False)
 
     def shape(self, request: Json) -> Shaped:
         """The request with a summary in the place of what was folded."""
         head, turns = _split(request["messages"])
-        rows = [*self._summary, *turns[self._folded :]]
-        if _tokens(request, [*head, *rows]) <= _FOLD:
-            return Shaped({**request, "messages": [*head, *rows]})
-        gone = [*self._summary, *turns[self._folded : -2 * _KEPT]]
-        text = dumps(gone)
-        self._folded = len(turns) - 2 * _KEPT
-        words = " ".join(text.split()[-_FOLD_WORDS:])  # as long as a summary, and as new
+        rows, end = [*head, *self._summary, *turns[self._folded :]], len(turns) - 2 * _KEPT
+        if sum(map(self._weigh, rows)) <= _FOLD or end <= self._folded:
+            return Shaped({**request, "messages": rows})
+        text = dumps([*self._summary, *turns[self._folded : end]])
+        self._folded = end
+        words = " ".join(text.split()[-_WORDS:])  # as long as a summary, and as new
         self._summary = [{"role": "user", "content": f"The conversation so far, in short: {words}"}]
         asked = {"role": "user", "content": _SUMMARY + text}
-        kept = {key: request[key] for key in ("model", "max_tokens") if key in request}
+        kept: Json = {key: request[key] for key in ("model", "max_tokens") if key in request}
         rows = [*head, *self._summary, *turns[self._folded :]]
         return Shaped({**request, "messages": rows}, ({**kept, "messages": [asked]},))
 
@@ -100,27 +94,31 @@ class _Folding:
 class Compacting:
     """`agentcache.compaction`, with an agent that recalls a share of what was compacted, in full.
 
-    `recalled` counts what it asked for. Its tool is offered from the first call on.
+    `decided` counts what was compacted, `recalled` what of it the agent asked for. The tool to ask
+    with is offered from the first call on.
     """
 
     compaction: Compaction = field(default_factory=Compaction)
     share: float = 0.0
-    recalled: int = 0
-    _store: MemoryStore = field(default_factory=MemoryStore)
-    _log: DecisionLog = field(default_factory=DecisionLog)
-    _due: list[str] = field(default_factory=list[str])
+    decided: int = field(default=0, init=False)
+    recalled: int = field(default=0, init=False)
+    _store: MemoryStore = field(default_factory=MemoryStore, init=False)
+    _compactor: Compactor | None = field(default=None, init=False)
+    _due: list[str] = field(default_factory=list[str], init=False)
 
     def shape(self, request: Json) -> Shaped:
         """The request with placeholders in it; what they stand for is kept."""
-        tools = [*request["tools"], recall_tool(dialect_of(request).name)]
-        made = compact({**request, "tools": tools}, self._log, compaction=self.compaction)
-        self._store.put(made.originals)
-        first = len(self._log)
-        self._log = made.log
-        for n, decision in enumerate(made.new, first):
-            if decision.tool != RECALL and _counts(n, self.share):
+        if self._compactor is None:
+            told = (dialect_of(request), rule_for(request["model"]))
+            self._compactor = Compactor(self.compaction, self._store, *told)
+        made = self._compactor(request, recalls=True)
+        for decision in made.new:
+            if decision.tool == RECALL:
+                continue
+            self.decided += 1
+            if _counts(self.decided, self.share):
                 self._due.append(decision.content_id)
-        return Shaped(made.request, announced=made.moved)
+        return Shaped(dict(made.request), announced=bool(made.moved))
 
     def wants(self) -> ToolTurn | None:
         """The next of the results that the agent cannot do without."""
@@ -133,7 +131,7 @@ class Compacting:
 
 def _counts(n: int, share: float) -> bool:
     """Whether the n-th of many belongs to an evenly spread share."""
-    return int((n + 0.5) * share + 0.5) > int((n - 0.5) * share + 0.5)
+    return int(n * share + 0.5) > int((n - 1) * share + 0.5)
 
 
 def _split(rows: Sequence[Json]) -> tuple[Sequence[Json], Sequence[Json]]:
@@ -142,12 +140,25 @@ def _split(rows: Sequence[Json]) -> tuple[Sequence[Json], Sequence[Json]]:
     return rows[:first], rows[first:]
 
 
-def _tokens(request: Json, rows: Sequence[Json]) -> int:
-    front = {key: value for key, value in request.items() if key != "messages"}
-    return estimate_tokens(dumps(front)) + sum(map(_row_tokens, rows))
+_Made = TypeVar("_Made")
 
 
-def _row_tokens(row: Json) -> int:
+class Once(Generic[_Made]):
+    """Works out once for each message what a loop asks of it at every call."""
+
+    def __init__(self, work: Callable[[Json], _Made]) -> None:
+        """Know of no message yet."""
+        self._work = work
+        self._known: dict[int, tuple[Json, _Made]] = {}
+
+    def __call__(self, row: Json) -> _Made:
+        """What was, or is now, worked out for this message."""
+        if id(row) not in self._known:
+            self._known[id(row)] = (row, self._work(row))  # which keeps the id its own
+        return self._known[id(row)][1]
+
+
+def _tokens_of(row: Json) -> int:
     return estimate_tokens(dumps(row))
 
 
@@ -157,11 +168,12 @@ def _latest(turns: int) -> Callable[[Sequence[Json]], Sequence[Json]]:
 
 def _fitting(tokens: int) -> Callable[[Sequence[Json]], Sequence[Json]]:
     """The latest turns that fit into so many tokens, as `trim_messages` and buffers keep them."""
+    weigh = Once(_tokens_of)
 
     def fit(rows: Sequence[Json]) -> Sequence[Json]:
         room, first = tokens, len(rows)
         while first >= 2:
-            room -= sum(map(_row_tokens, rows[first - 2 : first]))
+            room -= sum(map(weigh, rows[first - 2 : first]))
             if room < 0:
                 break
             first -= 2
@@ -171,18 +183,19 @@ def _fitting(tokens: int) -> Callable[[Sequence[Json]], Sequence[Json]]:
 
 
 def _cleared(keep: int, trigger: int) -> Callable[[Sequence[Json]], Sequence[Json]]:
-    """All results but the latest cleared, once there is more than `trigger` tokens.
+    """All results but the latest cleared, wherever there are more than `trigger` tokens.
 
     So does LangChain's `ClearToolUsesEdit`, by default with keep=3 and trigger=100_000.
     """
+    weigh, clear = Once(_tokens_of), Once(_without_result)
 
-    def clear(rows: Sequence[Json]) -> Sequence[Json]:
-        if sum(map(_row_tokens, rows)) <= trigger:
+    def cleared(rows: Sequence[Json]) -> Sequence[Json]:
+        if sum(map(weigh, rows)) <= trigger:
             return rows
         old = max(0, len(rows) - 2 * keep)
-        return [*map(_without_result, rows[:old]), *rows[old:]]
+        return [*map(clear, rows[:old]), *rows[old:]]
 
-    return clear
+    return cleared
 
 
 def _without_result(row: Json) -> Json:
@@ -198,8 +211,8 @@ SLIDING: Final[Mapping[str, Callable[[], Strategy]]] = {
     "last 10 turns": lambda: _Pure(_latest(10)),
     "last 20 turns": lambda: _Pure(_latest(20)),
     "last 20k tokens": lambda: _Pure(_fitting(20_000)),
-    "clear all but 3, over 100k": lambda: _Pure(_cleared(3, 100_000)),
-    "clear all but 3, over 20k": lambda: _Pure(_cleared(3, 20_000)),
+    "keep 3 over 100k": lambda: _Pure(_cleared(3, 100_000)),
+    "keep 3 over 20k": lambda: _Pure(_cleared(3, 20_000)),
 }
 """Strategies whose window moves at every turn, once it is full."""
 STRATEGIES: Final[Mapping[str, Callable[[], Strategy]]] = {
@@ -207,6 +220,6 @@ STRATEGIES: Final[Mapping[str, Callable[[], Strategy]]] = {
     **SLIDING,
     "summary over 40k": _Folding,
     "compaction": Compacting,
-    "compaction, 10 % recalled": lambda: Compacting(share=0.1),
+    "compaction, 10% recalled": lambda: Compacting(share=0.1),
 }
 """All that are compared, by name; each is made anew for each loop."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from agentcache.allow import refusal_text
 from agentcache.attach import Attachment
+from agentcache.compaction import Shrunk, recall_tool
 from agentcache.dialects import Dialect, Json
 from agentcache.dialects.base import is_json
 from agentcache.dialects.objects import as_json, is_omitted
@@ -49,7 +50,9 @@ class Company:
 class Stand:
     """What a forked agent knows: its session, its fork, and why it is never forked (or nothing).
 
-    `counts_fresh` says that its framework takes Anthropic's count of uncached tokens for all.
+    `counts_fresh` says that its framework takes Anthropic's count of uncached tokens for all,
+    `recalls` that it runs `recall_result` for the agent, wherever that has tools. With `foresees`
+    the agent, which has none, reads what those who recall are about to read: placed as for them.
     """
 
     fork: Fork
@@ -57,19 +60,35 @@ class Stand:
     company: Company
     aside: str = ""
     counts_fresh: bool = False
+    recalls: bool = False
+    foresees: bool = False
+
+    def shrink(self, request: Json) -> Shrunk:
+        """The request with placeholders for what is compacted."""
+        session = self.fork.session
+        if not self.foresees or request.get("tools") or session.compactor is None:
+            return self.fork.shrink(request, recalls=self.recalls)
+        wire = session.parent.dialect
+        made = self.fork.shrink({**request, "tools": [recall_tool(wire.name)]})
+        rows = made.request[wire.messages_key]
+        if rows is request[wire.messages_key]:
+            return Shrunk(request, request)
+        return replace(made, request={**request, wire.messages_key: rows}, whole=request)
 
 
 @dataclass(slots=True)
 class Turn:
     """One call of a framework's model client, which may be several of the SDK.
 
-    `usage` is what the last of them used; there were `legs` of them.
+    `usage` is what the last of them used; there were `legs` of them. `moved` says why its prefix is
+    not that of the call before, where the adapter has moved it.
     """
 
     stand: Stand
     hears: Hears
     legs: int = 0
     usage: Usage = field(default_factory=Usage)
+    moved: str = ""
 
     def leg(self, params: Mapping[str, Any], aside: str = "") -> "Leg":
         """Write the request of an SDK call as a fork, before anything is sent.
@@ -80,7 +99,7 @@ class Turn:
         self.legs += 1
         session, whole = stand.fork.session, request_of(params)
         wire = session.parent.dialect
-        shrunk = stand.fork.shrink(whole)
+        shrunk = stand.shrink(whole)
         before = dict(shrunk.request)
         heard: Transcript | str = aside or stand.aside or _side_call(before)
         heard = heard or self.hears(wire, before)
@@ -88,13 +107,15 @@ class Turn:
         if chat is not None:
             stand.attachment.meet(session, stand.company.take(), chat.shared())
         flight = Flight(stand.attachment, session, stand.fork.name)
-        flight.rewrite = stand.fork.rewrite(
+        made = stand.fork.rewrite(
             before,
             shrunk=shrunk,
             side_call=heard if isinstance(heard, str) else "",
             transcript=chat,
             strict=stand.attachment.options.strict,
         )
+        told = " ".join(filter(None, (self.moved, made.moved)))
+        flight.rewrite = replace(made, moved=told) if self.moved else made
         return Leg(self, dict(params), whole, flight)
 
 

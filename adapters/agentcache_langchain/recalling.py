@@ -1,0 +1,123 @@
+"""Compaction in LangGraph: who runs `recall_result`, and what middleware leaves to compaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from langchain_core.tools import StructuredTool
+
+from agentcache.attach import Options
+from agentcache.compaction import RECALL, RECALL_SAYS, Compaction, ContentStore, recall
+from agentcache_langchain.summing import hook, unhook
+from agentcache_langchain.walk import is_a, loaded
+
+__all__ = ["RecallTool", "give", "levels", "recall_tool", "runs", "take"]
+
+_BELOW = 0.75
+"""Of a middleware's trigger: where a step is taken that pays, before it has to be."""
+_EDITING = "langchain.agents.middleware.context_editing"
+_SUMMARIES = "langchain.agents.middleware.summarization"
+
+
+class RecallTool(StructuredTool):
+    """The tool by which an agent reads again what compaction replaced."""
+
+
+def recall_tool(store: ContentStore) -> RecallTool:
+    """The tool, as LangChain runs it."""
+
+    def recall_result(id: str, lines: str | None = None, pattern: str | None = None) -> str:  # noqa: A002 - the name in the placeholders
+        return recall(store, {"id": id, "lines": lines, "pattern": pattern})
+
+    made = RecallTool.from_function(recall_result, name=RECALL, description=RECALL_SAYS)
+    return cast("RecallTool", made)
+
+
+class _Left(list[Any]):
+    """No edits: `before` are those that compaction does in their stead."""
+
+    before: Sequence[Any] = ()
+
+
+def give(runners: Iterable[Any], asides: Iterable[Any], options: Options) -> bool:
+    """Let these nodes run the tool, and leave editing to compaction; returns whether any runs it.
+
+    A tool of that name which the program has itself stays.
+    """
+    given = False
+    for node in runners:
+        held = node.tools_by_name
+        given = given or RECALL in held
+        if held and RECALL not in held:
+            given = True
+            tool = recall_tool(options.store)
+            maker = next(cls for cls in type(node).__mro__ if cls.__name__ == "ToolNode")
+            for name, own in vars(maker([tool])).items():
+                if is_a(own, dict) and RECALL in own:
+                    vars(node)[name][RECALL] = own[RECALL]
+    for aside in asides:
+        if _edits(aside) and not isinstance(aside.edits, _Left):
+            left = _Left()
+            left.before, aside.edits = aside.edits, left
+        if _sums_up(aside):
+            hook(aside)
+    return given
+
+
+def runs(runners: Iterable[Any], names: Iterable[str]) -> bool:
+    """Whether one of these nodes runs the tool, and all others of an agent's."""
+    wanted = {*names, RECALL}
+    return any(wanted <= set(node.tools_by_name) for node in runners)
+
+
+def take(runners: Iterable[Any], asides: Iterable[Any]) -> None:
+    """Take the tool out again, and put the edits back."""
+    for node in runners:
+        if isinstance(node.tools_by_name.get(RECALL), RecallTool):
+            for own in vars(node).values():
+                if is_a(own, dict):
+                    own.pop(RECALL, None)
+    for aside in asides:
+        if _edits(aside) and isinstance(aside.edits, _Left):
+            aside.edits = aside.edits.before
+        if _sums_up(aside):
+            unhook(aside)
+
+
+def levels(wish: Compaction, asides: Iterable[Any]) -> Compaction:
+    """When to compact, where middleware clears tool results: at its trigger, a step is forced.
+
+    What it keeps and what it excludes stays; the strictest trigger counts.
+    """
+    clears = loaded(_EDITING, "ClearToolUsesEdit")
+    for aside in asides:
+        for edit in _before(aside) if _edits(aside) else ():
+            if isinstance(edit, clears):
+                wish = _limited(wish, edit)
+    return wish
+
+
+def _limited(wish: Compaction, edit: Any) -> Compaction:
+    limit = min(edit.trigger, wish.limit or edit.trigger)
+    high = min(wish.high or limit, int(_BELOW * limit))
+    return replace(
+        wish,
+        limit=limit,
+        high=high,
+        low=min(wish.bottom, high // 2),
+        keep=max(wish.keep, edit.keep),
+        never=tuple(dict.fromkeys((*wish.never, *edit.exclude_tools))),
+        also=(*wish.also, "input") if edit.clear_tool_inputs else wish.also,
+    )
+
+
+def _edits(aside: Any) -> bool:
+    return isinstance(aside, loaded(_EDITING, "ContextEditingMiddleware"))
+
+
+def _sums_up(aside: Any) -> bool:
+    return isinstance(aside, loaded(_SUMMARIES, "SummarizationMiddleware"))
+
+
+def _before(aside: Any) -> Sequence[Any]:
+    return aside.edits.before if isinstance(aside.edits, _Left) else aside.edits
