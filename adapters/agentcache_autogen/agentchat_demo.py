@@ -25,7 +25,17 @@ try:
 except ImportError as _error:
     raise missing(_error.name or "autogen_agentchat") from _error
 
-__all__ = ["build", "engine_note", "missing", "reading", "run", "tool_calls"]
+__all__ = [
+    "AUTOGENS_OWN",
+    "AssistantAgent",
+    "build",
+    "client_at",
+    "engine_note",
+    "missing",
+    "reading",
+    "run",
+    "tool_calls",
+]
 
 tool_calls: Final = office.tool_calls
 
@@ -41,7 +51,7 @@ _INFO: Final = ModelInfo(
     structured_output=True,
     multiple_system_messages=True,
 )
-_AUTOGENS_OWN: Final = ("Resolved model mismatch", "Pydantic serializer warnings")
+AUTOGENS_OWN: Final = ("Resolved model mismatch", "Pydantic serializer warnings")
 
 
 class _Chats(list[SelectorGroupChat]):
@@ -77,7 +87,7 @@ class _Chats(list[SelectorGroupChat]):
 
 def build(endpoint: Endpoint, brief: str, *, parallel: bool) -> list[SelectorGroupChat]:
     """Two teams as their user wrote them: one client, a question each, a model that selects."""
-    client = _client(endpoint)
+    client = client_at(endpoint)
     teams = [_team(client, chooses=endpoint.chooses) for _ in office.questions]
     return _Chats(teams, client, brief, parallel=parallel)
 
@@ -86,7 +96,7 @@ def run(program: object) -> str:
     """Run both teams and return what their writers wrote."""
     chats: Any = program
     with warnings.catch_warnings():
-        for message in _AUTOGENS_OWN:
+        for message in AUTOGENS_OWN:
             warnings.filterwarnings("ignore", message)
         return str(asyncio.run(chats.talk()))
 
@@ -120,7 +130,8 @@ def _rota(messages: Sequence[object]) -> str:
     return office.speakers[len(said) % len(office.speakers)].name
 
 
-def _client(endpoint: Endpoint) -> ChatCompletionClient:
+def client_at(endpoint: Endpoint) -> ChatCompletionClient:
+    """A client of AutoGen's that calls there."""
     options: dict[str, Any] = {
         "model": endpoint.model,
         "api_key": endpoint.api_key,

@@ -24,7 +24,20 @@ try:
 except ImportError as _error:
     raise missing(_error.name or "autogen") from _error
 
-__all__ = ["build", "engine_note", "missing", "reading", "run", "tool_calls"]
+__all__ = [
+    "AUTOGENS_OWN",
+    "ConversableAgent",
+    "IOStream",
+    "Silence",
+    "build",
+    "config_at",
+    "engine_note",
+    "missing",
+    "reading",
+    "register_function",
+    "run",
+    "tool_calls",
+]
 
 tool_calls: Final = office.tool_calls
 
@@ -35,7 +48,7 @@ engine_note: Final = (
 
 _ROUNDS: Final = 16
 _USER: Final = "user"
-_AUTOGENS_OWN: Final = ("Cost calculation not available for model",)
+AUTOGENS_OWN: Final = ("Cost calculation not available for model",)
 
 
 class _Chats(list[GroupChatManager]):
@@ -51,7 +64,7 @@ class _Chats(list[GroupChatManager]):
 
     def _ask(self, manager: GroupChatManager, question: str) -> str:
         user: Any = manager.groupchat.agent_by_name(_USER)
-        silence: Any = _Silence()
+        silence: Any = Silence()
         with IOStream.set_default(silence):
             said = user.initiate_chat(manager, message=f"{self.brief}\n\n{question}", silent=True)
         return str(said.summary)
@@ -69,7 +82,7 @@ class _InTurn(GroupChat):
         return next((a for a in self.agents if a.name not in spoken), chosen)
 
 
-class _Silence:
+class Silence:
     """Takes what AutoGen prints."""
 
     def print(self, *_objects: Any, **_options: Any) -> None:
@@ -85,7 +98,7 @@ class _Silence:
 
 def build(endpoint: Endpoint, brief: str, *, parallel: bool) -> list[GroupChatManager]:
     """Two chats as their user wrote them: a question each, a model that selects who speaks."""
-    config = _config(endpoint)
+    config = config_at(endpoint)
     managers = [_manager(config, chooses=endpoint.chooses) for _ in office.questions]
     return _Chats(managers, brief, parallel=parallel)
 
@@ -94,7 +107,7 @@ def run(program: object) -> str:
     """Hold both chats and return what their writers wrote."""
     chats: Any = program
     with warnings.catch_warnings():
-        for message in _AUTOGENS_OWN:
+        for message in AUTOGENS_OWN:
             warnings.filterwarnings("ignore", message)
         return str(chats.talk())
 
@@ -133,7 +146,8 @@ def _is_page(message: dict[str, Any]) -> bool:
     return message.get("name") == office.speakers[-1].name and bool(message.get("content"))
 
 
-def _config(endpoint: Endpoint) -> dict[str, Any]:
+def config_at(endpoint: Endpoint) -> dict[str, Any]:
+    """A list of configurations with one entry, of the model that answers there."""
     sdk = "anthropic" if endpoint.anthropic else "openai"
     if find_spec(sdk) is None:
         raise missing(sdk)

@@ -27,12 +27,13 @@ except ImportError as _error:
 from agentcache.demo import office  # noqa: E402
 from agentcache.demo.scenario import Endpoint  # noqa: E402
 
-__all__ = ["Agent", "Crew", "Task", "build", "llm_at", "run", "tool_calls", "tools"]
+__all__ = ["Agent", "Crew", "Task", "build", "llm_at", "run", "tool_calls", "tool_of", "tools"]
 
 logging.getLogger("crewai.llms.base_llm").setLevel(logging.ERROR)  # its guess at token counts
 
 tool_calls: Final = office.tool_calls
 
+tool_of: Final = tool
 _search_records = tool(office.search_records)
 _break_even_months = tool(office.break_even_months)
 _check_sections = tool(office.check_sections)

@@ -29,15 +29,16 @@ def counted(
 ) -> int:
     """Count the program's own request, and add what forking adds to it; a bare text as it is.
 
-    Only the addition is estimated, less what compaction takes out. Asking about the fork would
-    send the shared part once more.
+    Only the addition is estimated, and the share that compaction leaves of it. Asking about the
+    fork would send the shared part once more.
     """
     found = int(ask(messages, *args, **kwargs))
     stand: Stand = llm._agentcache
     if turn_of(llm) is not None or not is_list(messages):
         return found
     tools = args[0] if args else kwargs.get("tools")
-    return found + round((stand.added() - _saved(llm, stand, messages, tools)) * _scale(stand))
+    left = _share_left(llm, stand, messages, tools)
+    return round(found * left + stand.added() * _scale(stand))
 
 
 def fits(llm: Any, messages: Any, tools: Any) -> bool | None:
@@ -91,12 +92,12 @@ def _previewed(llm: Any, stand: Stand, messages: list[Any], tools: Any) -> Turn 
         return turn
 
 
-def _saved(llm: Any, stand: Stand, messages: list[Any], tools: Any) -> int:
-    """Estimated tokens that compaction will take out of an agent's own request."""
+def _share_left(llm: Any, stand: Stand, messages: list[Any], tools: Any) -> float:
+    """The share of an agent's own request that compaction will leave of it, estimated."""
     if stand.fork.session.compactor is None or str(messages[0].get("content")) not in stand.voices:
-        return 0
+        return 1.0
     before, after = stand.fork.shrink(_body(llm, stand, messages, tools), ahead=True).tokens
-    return before - after
+    return after / before if before else 1.0
 
 
 def _body(llm: Any, stand: Stand, messages: list[Any], tools: Any) -> dict[str, Any]:

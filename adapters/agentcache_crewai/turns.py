@@ -238,7 +238,7 @@ def sending(turn: Turn) -> Generator[Turn]:
 
 def _record(turn: Turn, error: str) -> None:
     stand, rewrite = turn.stand, turn.rewrite
-    if rewrite is not None and rewrite.forked:
+    if rewrite is not None and rewrite.forked and not rewrite.compacted:
         sent, own = (sum(p.weight for p in made) for made in (rewrite.sent, rewrite.original))
         stand.extra = sent - own
     flight = _flight(stand, turn.speech)

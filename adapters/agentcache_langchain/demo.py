@@ -37,7 +37,7 @@ try:
 except ImportError as _error:
     raise _missing(_error) from _error
 
-__all__ = ["build", "run", "tool_calls"]
+__all__ = ["build", "made_agent", "model_at", "run", "text_of", "tool_calls"]
 
 tool_calls: Final = office.tool_calls
 
@@ -65,7 +65,7 @@ def build(endpoint: Endpoint, brief: str, *, parallel: bool) -> Runnable[Any, An
 
     The supervisor hands out the work and, once the last worker has reported, writes the page.
     """
-    model = _model(endpoint)
+    model = model_at(endpoint)
     graph: Any = StateGraph(MessagesState)
     graph.add_node("supervisor", _supervisor(model))
     graph.add_node("researcher", _worker(model, "researcher", _RESEARCHER, office.search_records))
@@ -91,7 +91,7 @@ def build(endpoint: Endpoint, brief: str, *, parallel: bool) -> Runnable[Any, An
 def run(program: object) -> str:
     """Invoke the graph and return the text of its last message."""
     graph: Any = program
-    return _text(graph.invoke(None)["messages"][-1])
+    return text_of(graph.invoke(None)["messages"][-1])
 
 
 def _supervisor(model: BaseChatModel) -> Callable[[MessagesState], dict[str, Any]]:
@@ -114,11 +114,7 @@ def _worker(
     model: BaseChatModel, name: str, prompt: str, does: Callable[..., str]
 ) -> Callable[[MessagesState], dict[str, Any]]:
     """A node that reports an agent's last answer; how the agent got there is not for the others."""
-    with warnings.catch_warnings():
-        # LangGraph 1 points to the package `langchain`, which the demo does without.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        make: Any = create_react_agent  # pyright: ignore[reportDeprecated, reportUnknownVariableType]
-        agent = make(model, [tool(does)], prompt=prompt, name=name)
+    agent = made_agent(model, [tool(does)], prompt, name)
 
     def worker(state: MessagesState) -> dict[str, Any]:
         return _report(name, agent.invoke(dict(state))["messages"][-1])
@@ -126,20 +122,29 @@ def _worker(
     return worker
 
 
+def made_agent(model: BaseChatModel, tools: list[Any], prompt: str, name: str) -> Any:
+    """LangGraph's own agent: LangGraph 1 points to `langchain`, which a demo does without."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        make: Any = create_react_agent  # pyright: ignore[reportDeprecated, reportUnknownVariableType]
+        return make(model, tools, prompt=prompt, name=name)
+
+
 def _report(name: str, said: BaseMessage) -> dict[str, Any]:
     """What an agent said, as the others hear it: from a colleague, not from themselves."""
-    return {"messages": [HumanMessage(_text(said), name=name)]}
+    return {"messages": [HumanMessage(text_of(said), name=name)]}
 
 
-def _text(said: BaseMessage) -> str:
-    """The text of a message; Anthropic's comes in blocks."""
+def text_of(said: BaseMessage) -> str:
+    """Return the text of a message; Anthropic's comes in blocks."""
     content: Any = said.content
     if isinstance(content, str):
         return content
     return "".join(block.get("text", "") for block in content)
 
 
-def _model(endpoint: Endpoint) -> BaseChatModel:
+def model_at(endpoint: Endpoint) -> BaseChatModel:
+    """A chat model of LangChain's that answers there."""
     options: dict[str, Any] = {
         "model": endpoint.model,
         "api_key": endpoint.api_key,

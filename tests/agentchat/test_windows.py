@@ -23,7 +23,6 @@ from .scribe import Scribe
 LIMIT, TURNS = 10, 40
 MODELS = ("gpt-6-luna", "claude-haiku-5-5")
 models = pytest.mark.parametrize("model", MODELS)
-alone_is_said = pytest.mark.filterwarnings("ignore:Not forked. writer. alone")
 NAMES = ("writer", "critic")
 
 
@@ -133,7 +132,6 @@ async def alone(desk, ledger):
     return desk.bodies
 
 
-@alone_is_said
 async def test_an_agent_that_talks_alone_keeps_its_head_as_long(desk):
     ledger = agentcache.Ledger()
 
@@ -145,7 +143,6 @@ async def test_an_agent_that_talks_alone_keeps_its_head_as_long(desk):
     assert broken(ledger) == []
 
 
-@alone_is_said
 async def test_a_head_that_moves_unannounced_is_found(desk, mocker):
     mocker.patch("agentcache_autogen.windows.Pace.moved", return_value="")
     ledger = agentcache.Ledger()

@@ -76,7 +76,7 @@ def strip(agent: Any) -> None:
 
 
 def may_recall(agent: object, tools: Sequence[Any]) -> bool:
-    """Whether an agent can be given the tool and may need it; `tools` are those known to be its own.
+    """Whether an agent can be given the tool and may need it; `tools` are what it is known to have.
 
     What a workbench offers that is no static one is known when it is asked.
     """

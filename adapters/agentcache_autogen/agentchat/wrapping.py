@@ -47,6 +47,7 @@ def wrap(x: object, options: Options) -> object:
         client = place.client
         seat = Seat(inner_of(client), client, wire, stand, place.name, hearing)
         if tool is not None:
+            stand.compacts = not why_not(place.owner, place.tools)
             _say(place, attachment)
             place.compact(tool)
         place.put(forked_copy(place.client, seat))

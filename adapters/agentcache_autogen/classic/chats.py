@@ -54,6 +54,7 @@ def hears_chat(
             system,
             always=options.layout in CHAT_LAYOUTS,
             open_calls=True,
+            drafted=True,
         )
 
     return hears

@@ -7,14 +7,18 @@ from typing import Any, Final
 from autogen import ConversableAgent, GroupChat, GroupChatManager
 
 from agentcache.attach import Attachment
+from agentcache.compaction import RECALL
 from agentcache.dialects.base import is_json
 from agentcache.sdk.turns import Hears, Stand, Turn, during
 from agentcache.sessions import Session
 from agentcache.transcripts import unnamed
 from agentcache_autogen.classic.chats import hears_chat
+from agentcache_autogen.classic.limiters import Limits, is_limited, moved
 from agentcache_autogen.classic.places import Cast, chats_of, transforms
-from agentcache_autogen.classic.wires import connect, disconnect, wire_of
+from agentcache_autogen.classic.recalling import Recalls, partners
+from agentcache_autogen.classic.wires import Wire, connect, disconnect, wire_of
 from agentcache_autogen.grouping import Member, seated
+from agentcache_autogen.windows import Pace, announce
 
 __all__ = ["Office", "office_of"]
 
@@ -38,11 +42,21 @@ class Office:
     owners: dict[int, ConversableAgent] = field(default_factory=dict[int, ConversableAgent])
     chats: list[GroupChat] = field(default_factory=list[GroupChat])
     selectors: dict[str, Stand] = field(default_factory=dict[str, Stand])
+    recalls: Recalls | None = None
+    limits: Limits = field(default_factory=Limits)
     _put: list[tuple[object, str]] = field(default_factory=list[tuple[object, str]])
+
+    def __post_init__(self) -> None:
+        """Know how to recall, where results are compacted."""
+        if self.attachment.options.compact is not None:
+            self.recalls = Recalls(self.attachment.options.store)
 
     def take_in(self, cast: Cast) -> None:
         """Give every agent of a cast a stand, and put our calls in place of theirs."""
         new = [a for key, a in cast.agents.items() if key not in self.owners]
+        for agent in new if self.recalls is not None else ():
+            for kind in self.limits.steady(agent):
+                announce(self.attachment, agent.name, kind)
         pairs = [(a, m) for a in new if (m := self._member(a)) is not None]
         selecting = [m for chat in cast.chats.values() for m in self._selectors(chat, cast)]
         selecting = [m for m in selecting if str(m.domain) not in self.selectors]
@@ -82,7 +96,7 @@ class Office:
             if stand is not None and wire is not None:
                 session = stand.fork.session
                 tools = held.setdefault(id(session), (session, []))[1]
-                tools += wire.tools(wire.config.get("tools"))
+                tools += self._offered(wire, wire.config.get("tools"))
         for session, tools in held.values():
             session.offer(tools)
 
@@ -93,6 +107,8 @@ class Office:
             self.owners.pop(key, None)
             self.stands.pop(key, None)
         self.chats = [chat for chat in self.chats if id(chat) not in gone]
+        if self.recalls is not None:
+            self.recalls.forget(gone)
         self._put = [(thing, name) for thing, name in self._put if id(thing) not in gone]
 
     def leave(self) -> None:
@@ -102,6 +118,9 @@ class Office:
         for agent in self.owners.values():
             disconnect(agent.client)
         self._put.clear()
+        self.limits.release()
+        if self.recalls is not None:
+            self.recalls.strip()
 
     def stand_of(self, client: Any) -> Stand | None:
         """The stand of the agent whose client this is."""
@@ -116,20 +135,47 @@ class Office:
         return self.selectors.get(str(wire.domain(wire.rule(self.attachment.options.provider))))
 
     def reply(
-        self, agent: Any, real: Callable[..., Any], stand: Stand | None, hears: Hears, given: Any
+        self,
+        agent: Any,
+        real: Callable[..., Any],
+        stand: Stand | None,
+        hears: Hears,
+        given: Any,
+        moved: str = "",
     ) -> Any:
-        """Have an agent's client asked, as a turn of whoever the client belongs to."""
+        """Have an agent's client asked, as a turn of whoever the client belongs to.
+
+        `moved` says why the messages begin otherwise than those of its turn before.
+        """
         client, messages, cache, more = given
         stand = stand or self.stand_of(client)
         if stand is None:
             return real(client, messages, cache, **more)
+        self._equip(agent, client, stand)
         connect(client)
-        turn = Turn(stand, hears)
+        turn = Turn(stand, hears, moved=moved)
         with during(turn):
             answer = real(client, messages, cache, **more)
         if not turn.legs:
             self.attachment.ledger.note(_FROM_CACHE)
         return _without_name(answer, agent.name)
+
+    def _equip(self, agent: Any, client: Any, stand: Stand) -> None:
+        """Let whoever runs the tools of a chat run `recall_result`, before it may be called."""
+        if self.recalls is None:
+            return
+        known = self.recalls.equip([*self.owners.values(), *partners(agent)])
+        tools: Any = client._config_list[0].get("tools")
+        stand.compacts = not self.recalls.is_taken(tools)
+        stand.recalls, stand.foresees = known, known and stand in self.selectors.values()
+        if not stand.compacts or (tools and not known):
+            why = "nobody known runs them" if stand.compacts else f"one is named {RECALL} itself"
+            self.attachment.ledger.note(f"Not compacted: what {agent.name}'s tools answer: {why}.")
+
+    def _offered(self, wire: Wire, tools: Any) -> list[Any]:
+        """Tools of an agent as its requests will have them."""
+        made = wire.tools(tools)
+        return made if self.recalls is None else self.recalls.offered(wire.dialect, made)
 
     def thread(self, messages: Sequence[Any]) -> list[Any]:
         """What was said in the group chat that these messages come from."""
@@ -202,7 +248,7 @@ class Office:
             rule,
             wire.domain(rule),
             wire.config,
-            wire.tools({str(t["function"]["name"]): t for t in tools}.values()),
+            self._offered(wire, {str(t["function"]["name"]): t for t in tools}.values()),
             system,
             kind,
         )
@@ -213,16 +259,16 @@ class _Asking:
 
     def __init__(self, office: Office, agent: Any, real: Callable[..., Any]) -> None:
         self.office, self.agent, self.real = office, agent, real
+        self.pace = Pace(agent.name)
 
     def __call__(self, llm_client: Any, messages: Any, cache: Any, **more: Any) -> Any:
         office, agent = self.office, self.agent
         reason = transforms(agent)
-        told = hears_chat(
-            messages, agent.name, office.attachment.options, thread=office.thread(messages)
-        )
+        thread = [] if is_limited(agent) else office.thread(messages)
+        told = hears_chat(messages, agent.name, office.attachment.options, thread=thread)
         hears: Hears = (lambda _wire, _before: reason) if reason else told
         given = (llm_client, messages, cache, more)
-        return office.reply(agent, self.real, None, hears, given)
+        return office.reply(agent, self.real, None, hears, given, moved(agent, self.pace))
 
 
 class _Choosing:

@@ -9,6 +9,7 @@ from autogen import ConversableAgent, GroupChat, GroupChatManager
 
 from agentcache.dialects.base import is_json, is_list
 from agentcache.errors import UnknownObjectError
+from agentcache_autogen.classic.limiters import is_steady
 
 __all__ = ["Cast", "chats_of", "find", "transforms"]
 
@@ -94,6 +95,8 @@ def transforms(agent: Any) -> str:
     for name in _TRANSFORMS:
         for hook in agent.hook_lists.get(name, ()):
             does: Any = hook.func if isinstance(hook, partial) else hook
+            if is_steady(hook):
+                continue
             if not str(getattr(does, "__module__", "")).startswith(_OURS):
                 said = getattr(does, "__qualname__", repr(does))
                 return f"transform: its hook {said!r} changes messages before every reply"

@@ -11,7 +11,7 @@ from typing import Literal
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from agentcache.demo import breaks, breaks_shown, targets
+from agentcache.demo import breaks, breaks_shown, compaction, compaction_shown, targets
 from agentcache.demo.cells import Cell, run_cell, warm_up
 from agentcache.demo.scenario import Scenario, brief, find_scenario, scenarios
 from agentcache.demo.table import tables_of, verdict
@@ -27,7 +27,7 @@ _GRID: Sequence[tuple[Literal["separate", "forked"], Literal["sequential", "para
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("name", help=f"which program: {', '.join(scenarios()) or 'none installed'}")
+    parser.add_argument("name", help=f"which program: {', '.join(_names()) or 'none installed'}")
     parser.add_argument(
         "--model",
         default=None,
@@ -49,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whose caching rules the live endpoint follows",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    parser.add_argument(
+        "--turns",
+        type=int,
+        metavar="N",
+        help=f"with the demo of compaction: how long its loop is ({compaction.TURNS})",
+    )
     only = "with the demo of breaks: write"
     parser.add_argument(
         "--html", type=Path, metavar="OUT.html", help=f"{only} a page that shows it"
@@ -58,10 +64,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _names() -> list[str]:
+    return sorted([*scenarios(), compaction.NAME])
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the demo; everything is checked before anything is sent."""
     if args.name == breaks.NAME:
         return breaks_shown.run(args)
+    if args.name == compaction.NAME:
+        return compaction_shown.run(args)
+    if args.turns is not None:
+        raise OptionError("--turns is for `agentcache demo compaction`.")
     if args.html is not None or args.ledger is not None:
         raise OptionError("--html and --ledger are for `agentcache demo breaks`.")
     console = Console(stderr=args.json)

@@ -16,7 +16,7 @@ from agentcache.loopback.values import Answer, Turn
 from agentcache.rules import Rule, rule_for
 from agentcache.usage import Usage
 
-__all__ = ["Driven", "drive"]
+__all__ = ["Driven", "drive", "price"]
 
 _TURN_S: Final = 15.0
 """Between two calls of an agent that runs tools."""
@@ -150,7 +150,7 @@ class _Sent:
         return Driven(
             len(tokens),
             sum(tokens),
-            sum(_price(self._rule, usage) for usage in self._usages),
+            sum(price(self._rule, usage) for usage in self._usages),
             max(tokens),
             len(self._moves),
             self._announced,
@@ -168,7 +168,7 @@ def _same(one: Json, other: Json) -> bool:
     return one is other or dumps(one) == dumps(other)
 
 
-def _price(rule: Rule, usage: Usage) -> float:
+def price(rule: Rule, usage: Usage) -> float:
     """A call's input in tokens of full price, by what its usage says."""
     read, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
     fresh = (usage.input_tokens or 0) - read - written

@@ -50,9 +50,10 @@ class Company:
 class Stand:
     """What a forked agent knows: its session, its fork, and why it is never forked (or nothing).
 
-    `counts_fresh` says that its framework takes Anthropic's count of uncached tokens for all,
-    `recalls` that it runs `recall_result` for the agent, wherever that has tools. With `foresees`
-    the agent, which has none, reads what those who recall are about to read: placed as for them.
+    `counts_fresh` says that its framework takes Anthropic's count of uncached tokens for all. What
+    it reads is never compacted unless it `compacts`; with `recalls` its framework runs
+    `recall_result` for it, wherever it has tools. With `foresees` it has none, and reads what those
+    who recall are about to read: what is replaced for them is replaced for it.
     """
 
     fork: Fork
@@ -60,13 +61,16 @@ class Stand:
     company: Company
     aside: str = ""
     counts_fresh: bool = False
+    compacts: bool = True
     recalls: bool = False
     foresees: bool = False
 
     def shrink(self, request: Json) -> Shrunk:
         """The request with placeholders for what is compacted."""
         session = self.fork.session
-        if not self.foresees or request.get("tools") or session.compactor is None:
+        if session.compactor is None or not self.compacts:
+            return Shrunk(request, request)
+        if not self.foresees or request.get("tools"):
             return self.fork.shrink(request, recalls=self.recalls)
         wire = session.parent.dialect
         made = self.fork.shrink({**request, "tools": [recall_tool(wire.name)]})
@@ -74,6 +78,17 @@ class Stand:
         if rows is request[wire.messages_key]:
             return Shrunk(request, request)
         return replace(made, request={**request, wire.messages_key: rows}, whole=request)
+
+    def placed(self, chat: Transcript) -> tuple[Transcript, str]:
+        """A chat with the placeholders that hold for all, and why what was sent of it has moved."""
+        session = self.fork.session
+        if session.compactor is None or not self.compacts or not chat.drafted:
+            return chat, ""
+        key = session.parent.dialect.messages_key
+        made = replace(self, recalls=False).shrink(
+            {"model": session.domain.model, key: list(chat.messages)}
+        )
+        return replace(chat, messages=tuple(made.request[key])), made.moved
 
 
 @dataclass(slots=True)
@@ -103,19 +118,21 @@ class Turn:
         before = dict(shrunk.request)
         heard: Transcript | str = aside or stand.aside or _side_call(before)
         heard = heard or self.hears(wire, before)
-        chat = None if isinstance(heard, str) else heard
-        if chat is not None:
-            stand.attachment.meet(session, stand.company.take(), chat.shared())
+        told = [self.moved]
+        if not isinstance(heard, str):
+            heard, moved = stand.placed(heard)
+            told.append("" if shrunk.moved else moved)
+            stand.attachment.meet(session, stand.company.take(), heard.shared())
         flight = Flight(stand.attachment, session, stand.fork.name)
         made = stand.fork.rewrite(
             before,
             shrunk=shrunk,
             side_call=heard if isinstance(heard, str) else "",
-            transcript=chat,
+            transcript=None if isinstance(heard, str) else heard,
             strict=stand.attachment.options.strict,
         )
-        told = " ".join(filter(None, (self.moved, made.moved)))
-        flight.rewrite = replace(made, moved=told) if self.moved else made
+        said = " ".join(filter(None, (*told, made.moved)))
+        flight.rewrite = replace(made, moved=said) if said != made.moved else made
         return Leg(self, dict(params), whole, flight)
 
 
