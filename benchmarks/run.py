@@ -14,6 +14,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from compaction import compaction
+from deciding import deciding
 from finding import finding
 from forking import forking
 from importing import import_time
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "breaks": finding,
     "looking": looking,
     "compaction": compaction,
+    "deciding": deciding,
     "memory": memory,
     "kickoff": kickoff,
 }

@@ -1,8 +1,12 @@
 """What is said of a window that is dropped in blocks: once of each agent, and at each step."""
 
+from typing import Final
+
 from agentcache.attach import Attachment
 
 __all__ = ["Pace", "announce"]
+
+_ROOM: Final = 64
 
 
 class Pace:
@@ -18,8 +22,10 @@ class Pace:
 
         `gone` is how many messages are left out by now: fewer than before in one begun anew.
         """
-        before = self._gone.get(key, 0)
+        before = self._gone.pop(key, 0)
         self._gone[key] = gone
+        while len(self._gone) > _ROOM:
+            del self._gone[next(iter(self._gone))]
         if gone <= before:
             return ""
         return (

@@ -168,13 +168,14 @@ def _give(x: object, store: ContentStore) -> Iterator[tuple[list[Any], list[Any]
 
 def _add(owner: Any, tool: RecallResult, store: ContentStore) -> bool:
     """Append the tool, in place: a task may hold its agent's very list. The program's own stays."""
-    if owner.tools is None:
-        owner.tools = []
-    rest = [held for held in owner.tools if not isinstance(held, RecallResult)]
-    kept = [held for held in owner.tools if isinstance(held, RecallResult) and held.reads(store)]
+    tools: list[Any] | None = owner.tools
+    if tools is None:
+        tools = owner.tools = []
+    rest = [held for held in tools if not isinstance(held, RecallResult)]
+    kept = [held for held in tools if isinstance(held, RecallResult) and held.reads(store)]
     if kept or any(sanitize_tool_name(held.name) == RECALL for held in rest):
         return False
-    owner.tools[:] = [*rest, tool]
+    tools[:] = [*rest, tool]
     return True
 
 

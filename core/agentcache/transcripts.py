@@ -32,8 +32,8 @@ class Transcript:
     agent's own: its calls of tools, its memory, what it is asked now. `system` is its own text, if
     that is not its request's. With `always` that text follows all that was said so far, whatever
     it costs. With `open_calls` its calls of tools are public too: it does not come back to the end
-    of a request to hand in a result. It is `drafted` where an adapter wrote it of what its framework
-    keeps, not of the request: what is compacted there stands here in full.
+    of a request to hand in a result. It is `drafted` where an adapter wrote it of what its
+    framework has, not of the request: what is compacted there stands here in full.
     """
 
     messages: tuple[Json, ...]

@@ -130,6 +130,19 @@ async def test_a_large_result_goes_out_as_a_placeholder_and_is_read_again_in_ful
 
 
 @models
+async def test_a_streamed_agent_reads_it_again_too(desk, model):
+    desk.begin(reads())
+    team = duo(desk.client(model), model_client_stream=True)
+    agentcache.wrap(team, layout="tail", compact=True)
+
+    await team.run(task=play.BRIEF)
+
+    held = [results(body) for body in of(desk.bodies, "writer")]
+    assert held[1][0].startswith("[compacted tool result ")
+    assert held[2] == [held[1][0], log()]
+
+
+@models
 async def test_without_compaction_the_full_text_goes_out(desk, model):
     desk.begin(reads())
     team = agentcache.wrap(duo(desk.client(model)), layout="tail")
@@ -186,13 +199,13 @@ async def test_unwrapped_the_team_sends_what_it_sent_before(desk, model):
     desk.begin(reads())
     team = duo(desk.client(model))
     lists = [id(agent._handoff_tools) for agent in team._participants]
-    dumped = [agent.dump_component() for agent in team._participants if not agent._tools]
+    dumped = [agent.dump_component() for agent in team._participants]
     await team.run(task=play.BRIEF)
     before = list(map(without_ids, desk.raw))
     await team.reset()
 
     agentcache.wrap(team, layout="tail", compact=True)
-    assert [p.dump_component() for p in team._participants if not p._tools] == dumped
+    assert [agent.dump_component() for agent in team._participants] == dumped
     agentcache.unwrap(team)
 
     desk.begin(reads())
@@ -270,14 +283,14 @@ async def test_a_workbench_of_the_users_is_left_alone(desk):
         max_tool_iterations=5,
     )
     team = RoundRobinGroupChat([agent, critic(client)], max_turns=2)
-    dumped = agent._to_config
+    dumped = agent.dump_component()
     agentcache.wrap(team, layout="tail", compact=True)
 
     await team.run(task=play.BRIEF)
 
     assert agent._workbench is bench
     assert [len(one._tools) for one in bench] == [1]
-    assert dumped == agent._to_config
+    assert agent.dump_component() == dumped
     assert results(of(desk.bodies, "writer")[-1])[-1] == log()
 
 

@@ -203,7 +203,9 @@ def test_an_image_is_replaced_once_it_was_seen() -> None:
     held = made.request["messages"][2]["content"][0]["content"]
     assert held[0] == {"type": "text", "text": "shot"}
     assert held[1] == {"type": "text", "text": decision.text}
-    assert json.loads(made.originals[decision.content_id]) == picture
+    store = MemoryStore()
+    store.put(made.originals)
+    assert json.loads(recall(store, {"id": decision.content_id})) == picture
     newest = claude(["ok"])
     newest["messages"][2]["content"][0]["content"] = [picture]
     assert not compact(newest, compaction=wish).new

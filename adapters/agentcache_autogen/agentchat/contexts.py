@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from autogen_core import FunctionCall
 from autogen_core.model_context import (
     BufferedChatCompletionContext,
     ChatCompletionContext,
@@ -159,6 +158,4 @@ def _paired(messages: Sequence[LLMMessage], start: int, end: int) -> tuple[int, 
 
 def _calls(message: LLMMessage) -> bool:
     """Whether a message only calls tools."""
-    if not isinstance(message, AssistantMessage) or isinstance(message.content, str):
-        return False
-    return all(isinstance(call, FunctionCall) for call in message.content)
+    return isinstance(message, AssistantMessage) and not isinstance(message.content, str)

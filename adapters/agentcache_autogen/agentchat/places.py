@@ -4,7 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autogen_agentchat.agents import BaseChatAgent, MessageFilterAgent, SocietyOfMindAgent
+from autogen_agentchat.agents import (
+    AssistantAgent,
+    BaseChatAgent,
+    CodeExecutorAgent,
+    MessageFilterAgent,
+    SocietyOfMindAgent,
+)
 from autogen_agentchat.base import Team
 from autogen_agentchat.teams import BaseGroupChat, MagenticOneGroupChat, SelectorGroupChat
 from autogen_core import AgentId
@@ -22,6 +28,8 @@ _BOUNDED = (
     "bounded_context: its {} keeps a part of the chat only, and the part changes with every "
     "turn. Give it an UnboundedChatCompletionContext to have it forked"
 )
+_READERS = (AssistantAgent, CodeExecutorAgent, SelectorGroupChat)
+"""Whoever asks its model about what its context holds, and no more."""
 
 
 @dataclass(slots=True)
@@ -58,7 +66,7 @@ class Place:
     @property
     def may_steady(self) -> bool:
         """Whether its context forgets at every turn, and could do so in blocks."""
-        return may_steady(self.context)
+        return isinstance(self.owner, _READERS) and may_steady(self.context)
 
     def compact(self, tool: Recall) -> None:
         """Give its agent the tool to recall by, if it has tools, and a context that stays."""

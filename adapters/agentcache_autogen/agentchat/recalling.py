@@ -25,7 +25,7 @@ class Asked(BaseModel):
     pattern: Any = None
 
 
-class Recall(BaseTool[Asked, str]):
+class Recall(BaseTool[Asked, Any]):
     """The tool by which a model reads again what a placeholder stands for."""
 
     def __init__(self, store: ContentStore) -> None:

@@ -2,7 +2,6 @@
 
 import copy
 import sys
-from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ __all__ = ["Limits", "is_limited", "is_steady", "moved"]
 
 Message = dict[str, Any]
 _HOOK: Final = "process_all_messages_before_reply"
+_LAST: Final = "process_last_received_message"
 _MODULES: Final = "autogen.agentchat.contrib.capabilities"
 
 
@@ -81,13 +81,19 @@ class Limits:
         """Nothing is exchanged yet."""
         self._given: list[tuple[Any, Any]] = []
 
+    def may_steady(self, agent: Any) -> bool:
+        """Whether all that changes an agent's messages only limits them."""
+        every = [*map(_holder, agent.hook_lists.get(_HOOK, ()))]
+        held = [one for one in every if one is not None and one._transforms]
+        last = agent.hook_lists.get(_LAST, ())
+        only = held and len(held) == len(every) and not last
+        return bool(only) and all(_may_steady(each) for one in held for each in one._transforms)
+
     def steady(self, agent: Any) -> list[str]:
         """Exchange those of an agent whose hooks only limit; returns the names of their classes."""
-        held = list(_transforming(agent))
-        if any(one is None or not all(map(_may_steady, one._transforms)) for one in held):
-            return []
         names: list[str] = []
-        for one in held:
+        hooks = agent.hook_lists.get(_HOOK, ()) if self.may_steady(agent) else ()
+        for one in map(_holder, hooks):
             names += [type(each).__name__ for each in one._transforms]
             if not all(isinstance(each, SteadyMixin) for each in one._transforms):
                 self._given.append((one, one._transforms))
@@ -125,11 +131,6 @@ def moved(agent: Any, pace: Pace) -> str:
     return " ".join(filter(None, told))
 
 
-def _transforming(agent: Any) -> Iterator[Any]:
-    """What changes an agent's messages; None for what is no TransformMessages."""
-    yield from map(_holder, agent.hook_lists.get(_HOOK, ()))
-
-
 def _holder(hook: Any) -> Any:
     """The TransformMessages that a hook belongs to; None if it belongs to none."""
     does: Any = hook.func if isinstance(hook, partial) else hook
@@ -153,7 +154,7 @@ def _steady(transform: Any) -> Any:
     """A limiter in the name of this one, which keeps all that it keeps."""
     if isinstance(transform, SteadyMixin):
         return transform
-    cls = type(transform)
+    cls: Any = transform.__class__
     space = {"__module__": __name__, "__doc__": cls.__doc__}
     made: Any = object.__new__(type(f"Steady{cls.__name__}", (_classes()[cls], cls), space))
     made.__dict__ = vars(transform)

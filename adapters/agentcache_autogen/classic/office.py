@@ -54,9 +54,6 @@ class Office:
     def take_in(self, cast: Cast) -> None:
         """Give every agent of a cast a stand, and put our calls in place of theirs."""
         new = [a for key, a in cast.agents.items() if key not in self.owners]
-        for agent in new if self.recalls is not None else ():
-            for kind in self.limits.steady(agent):
-                announce(self.attachment, agent.name, kind)
         pairs = [(a, m) for a in new if (m := self._member(a)) is not None]
         selecting = [m for chat in cast.chats.values() for m in self._selectors(chat, cast)]
         selecting = [m for m in selecting if str(m.domain) not in self.selectors]
@@ -69,6 +66,8 @@ class Office:
         for agent in new:
             self.owners[id(agent)] = agent
             self._hook(agent)
+            for kind in self.limits.steady(agent) if self.recalls is not None else ():
+                announce(self.attachment, agent.name, kind)
         for chat in cast.chats.values():
             self.chats += [] if any(chat is known for known in self.chats) else [chat]
             self._replace(chat, _SELECT, _Selecting(self, chat, getattr(chat, _SELECT, None)))
@@ -213,7 +212,8 @@ class Office:
         member = self._of(agent.name, agent.client, tools, str(agent.system_message), kind)
         if member is not None:
             member.canonical = handoffs
-            member.aside = member.aside or transforms(agent)
+            steady = self.recalls is not None and self.limits.may_steady(agent)
+            member.aside = member.aside or ("" if steady else transforms(agent))
         return member
 
     def _selectors(self, chat: Any, cast: Cast) -> list[Member]:

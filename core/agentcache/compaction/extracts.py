@@ -17,9 +17,8 @@ _BRIEF: Final[_Sizes] = (0, 1, 0, 100)
 it long or not so long, and of one that the model has read before."""
 _LONG: Final = 8_000
 _TELLING: Final = (
-    *(b"error", b"errors", b"fail", b"failed", b"failure", b"failures", b"exception", b"traceback"),
-    *(b"fatal", b"panic", b"warning", b"denied", b"refused", b"not found", b"no such", b"timeout"),
-    b"timed out",
+    *(b"error", b"errors", b"fail", b"failed", b"failure", b"failures", b"exception", b"fatal"),
+    *(b"panic", b"denied", b"refused", b"not found", b"no such", b"timed out"),
 )
 _ROOTS: Final = tuple(
     word for word in _TELLING if not any(word != w and word.startswith(w) for w in _TELLING)

@@ -44,10 +44,10 @@ class Piece:
     text: str | None
     held: Any
 
-    @property
+    @cached_property
     def exact(self) -> str:
-        """The value as JSON; not kept, for it may be long."""
-        return dumps(self.held)
+        """The value as it is kept: a text behind "=", anything else as JSON."""
+        return f"={self.held}" if isinstance(self.held, str) else dumps(self.held)
 
     @cached_property
     def content_id(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from agentcache.compaction.compacting import RECALL
 from agentcache.compaction.stores import ContentStore
 from agentcache.dialects import Json
+from agentcache.dialects.base import is_list
 
 __all__ = ["RECALL_SAYS", "recall", "recall_tool"]
 
@@ -48,7 +49,7 @@ def recall(store: ContentStore, arguments: Mapping[str, Any]) -> str:
     held = store.get(str(arguments.get("id", "")).strip())
     if held is None:
         return f"Error: no result {arguments.get('id')!r} is kept. Call its tool again."
-    text = _said(json.loads(held))
+    text = held[1:] if held.startswith("=") else _said(json.loads(held))
     lines, pattern = arguments.get("lines"), arguments.get("pattern")
     rows = list(enumerate(text.split("\n"), 1))
     if lines:
@@ -70,7 +71,7 @@ def recall(store: ContentStore, arguments: Mapping[str, Any]) -> str:
 
 
 def _said(content: Any) -> str:
-    if isinstance(content, str):
-        return content
+    if not is_list(content):  # a tool's input, or an image: as it was, in JSON
+        return content if isinstance(content, str) else json.dumps(content)
     parts = [part.get("text", part.get("json")) for part in content]
     return "\n".join(p if isinstance(p, str) else json.dumps(p) for p in parts)

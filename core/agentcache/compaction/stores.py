@@ -100,6 +100,11 @@ class MemoryStore:
                 self._held[content_id] = blob
         return None if blob is None else _unpacked(blob)
 
+    @property
+    def size(self) -> int:
+        """Bytes that are kept, packed."""
+        return self._size
+
     def __len__(self) -> int:
         """How many contents there are."""
         return len(self._held)
