@@ -1,18 +1,22 @@
 """Compaction in LangGraph: who runs `recall_result`, and what middleware leaves to compaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.tools import StructuredTool
 
-from agentcache.attach import Options
+from agentcache.attach import Attachment
 from agentcache.compaction import RECALL, RECALL_SAYS, Compaction, ContentStore, recall
 from agentcache_langchain.summing import hook, unhook
 from agentcache_langchain.walk import is_a, loaded
 
-__all__ = ["RecallTool", "give", "levels", "recall_tool", "runs", "take"]
+__all__ = ["NOT_RUN", "RecallTool", "give", "levels", "recall_tool", "runs", "take"]
 
+NOT_RUN = (
+    "Not compacted: the tools of {!r} run in code of the program's own. Give it "
+    "agentcache_langchain.recall_tool(store), and wrap with that store."
+)
 _BELOW = 0.75
 """Of a middleware's trigger: where a step is taken that pays, before it has to be."""
 _EDITING = "langchain.agents.middleware.context_editing"
@@ -39,29 +43,33 @@ class _Left(list[Any]):
     before: Sequence[Any] = ()
 
 
-def give(runners: Iterable[Any], asides: Iterable[Any], options: Options) -> bool:
-    """Let these nodes run the tool, and leave editing to compaction; returns whether any runs it.
+def give(runners: Iterable[Any], asides: Collection[Any], attachment: Attachment) -> None:
+    """Where compaction is asked for, let these nodes run the tool, and leave editing to it.
 
     A tool of that name which the program has itself stays.
     """
-    given = False
+    options = attachment.options
+    if options.compact is None:
+        return
+    attachment.compact = levels(options.compact, asides)
     for node in runners:
-        held = node.tools_by_name
-        given = given or RECALL in held
-        if held and RECALL not in held:
-            given = True
-            tool = recall_tool(options.store)
-            maker = next(cls for cls in type(node).__mro__ if cls.__name__ == "ToolNode")
-            for name, own in vars(maker([tool])).items():
-                if is_a(own, dict) and RECALL in own:
-                    vars(node)[name][RECALL] = own[RECALL]
+        _let_run(node, options.store)
     for aside in asides:
         if _edits(aside) and not isinstance(aside.edits, _Left):
             left = _Left()
             left.before, aside.edits = aside.edits, left
         if _sums_up(aside):
             hook(aside)
-    return given
+
+
+def _let_run(node: Any, store: ContentStore) -> None:
+    held = node.tools_by_name
+    if not held or RECALL in held:
+        return
+    maker = next(cls for cls in type(node).__mro__ if cls.__name__ == "ToolNode")
+    for name, own in vars(maker([recall_tool(store)])).items():
+        if is_a(own, dict) and RECALL in own:
+            vars(node)[name][RECALL] = own[RECALL]
 
 
 def runs(runners: Iterable[Any], names: Iterable[str]) -> bool:

@@ -11,7 +11,7 @@ from langchain_core.runnables import Runnable
 
 from agentcache.attach import Attachment, Options
 from agentcache.blocks import dumps
-from agentcache.compaction import recall_tool
+from agentcache.compaction import RECALL, recall_tool
 from agentcache.dialects import dialect
 from agentcache.differences import in_params
 from agentcache.errors import (
@@ -151,7 +151,7 @@ def _wrap_all(
     rest = [place for place in places if stand_of(place.model) is None]
     earlier = _attached(every, found)
     attachment = attachment or (earlier[-1] if earlier else Attachment(options))
-    _compact(attachment, found)
+    recalling.give(found.runners, found.asides.values(), attachment)
     shared = _share_history(every)
     alone = Alone(alone=_is_alone(places, every, attachment.options))
     groups = _grouped(rest, attachment.options)
@@ -162,6 +162,7 @@ def _wrap_all(
         for place in group.places:
             stand = _stand(place, group, session, attachment, alone)
             stand.recalls = _recalls(place, group, attachment, found)
+            _say_kept(place, stand)
             stand.summed = Summed.of(place.name, found.asides.get(place.name))
             stand.peers = peers
             peers.setdefault(place.name, stand)
@@ -235,12 +236,11 @@ def _frozen(wire: Wire, rule: Rule, place: Place) -> dict[str, Any]:
     return {k: v for k, v in params.items() if k in rule.freeze and k != "prompt_cache_key"}
 
 
-def _compact(attachment: Attachment, found: Found) -> None:
-    """Give agents the tool to recall by, and take over what middleware would clear."""
-    options = attachment.options
-    if options.compact is not None:
-        recalling.give(found.runners, found.asides.values(), options)
-        attachment.compact = recalling.levels(options.compact, found.asides.values())
+def _say_kept(place: Place, stand: Stand) -> None:
+    """Say whose results stay as they are, because nobody would read them again for it."""
+    mine = bool(stand.tools) and RECALL not in (stand.tools or ())
+    if stand.attachment.options.compact and place.use == "agent" and mine and not stand.recalls:
+        stand.attachment.ledger.note(recalling.NOT_RUN.format(place.name))
 
 
 def _recalls(place: Place, group: _Group, attachment: Attachment, found: Found) -> bool:

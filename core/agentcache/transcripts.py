@@ -33,7 +33,8 @@ class Transcript:
     that is not its request's. With `always` that text follows all that was said so far, whatever
     it costs. With `open_calls` its calls of tools are public too: it does not come back to the end
     of a request to hand in a result. It is `drafted` where an adapter wrote it of what its
-    framework has, not of the request: what is compacted there stands here in full.
+    framework has, not of the request: what is compacted there stands here in full,
+    or once it was replaced in its messages, in `whole`.
     """
 
     messages: tuple[Json, ...]
@@ -42,6 +43,11 @@ class Transcript:
     always: bool = False
     open_calls: bool = False
     drafted: bool = False
+    whole: tuple[Json, ...] | None = None
+
+    def known(self) -> "Transcript":
+        """The chat by which it is known again: as it was before anything in it was compacted."""
+        return self if self.whole is None else replace(self, messages=self.whole, whole=None)
 
     def shared(self) -> tuple[Json, ...]:
         """What was said to all."""
@@ -203,10 +209,10 @@ class Places:
 
         `write` is what a written token costs, `weigh` estimates the tokens of a message.
         """
-        shared, own = transcript.shared(), transcript.own()
-        keys = _chain(b"", shared)
+        shared, own, known = transcript.shared(), transcript.own(), transcript.known()
+        keys = _chain(b"", known.shared())
         weights = [weigh(message) for message in shared]
-        mine = _chain(dumps(texts).encode("utf-8", "surrogatepass"), transcript.placed())
+        mine = _chain(dumps(texts).encode("utf-8", "surrogatepass"), known.placed())
         with self._lock:
             last = next(
                 (n for n in range(len(shared), -1, -1) if (fork, keys[n]) in self._stood), 0

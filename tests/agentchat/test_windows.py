@@ -13,9 +13,11 @@ from autogen_core.model_context import (
     TokenLimitedChatCompletionContext,
 )
 from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage, UserMessage
+from autogen_core.tools import FunctionTool
 
 import agentcache
 from agentcache import loopback
+from agentcache.errors import ToolConflictError
 
 from . import play, programs, wire
 from .scribe import Scribe
@@ -233,6 +235,13 @@ async def test_the_summary_of_a_tool_is_not_read_twice(desk):
     assert max(len(history(body)) for body in mine) <= 5
 
 
+def tool(about):
+    def count(what: str) -> str:
+        return what
+
+    return FunctionTool(count, f"Count for the {about}.", name="count")
+
+
 def told(messages):
     return [(type(message).__name__, message.content) for message in messages]
 
@@ -256,6 +265,19 @@ async def test_unwrapped_the_users_own_context_is_back_with_all_that_was_said(de
     assert state == await own[0].save_state()
     assert len(own[0]._messages) > LIMIT
     assert agentcache.unwrap(team) is team
+
+
+async def test_a_wrap_that_is_refused_has_exchanged_nothing(desk):
+    client = desk.client()
+    agents = [
+        AssistantAgent(name, client, tools=[tool(name)], model_context=buffered()) for name in NAMES
+    ]
+    own = [agent._model_context for agent in agents]
+    with pytest.raises(ToolConflictError):
+        agentcache.wrap(RoundRobinGroupChat(agents), compact=True)
+
+    assert [agent._model_context for agent in agents] == own
+    assert [agent._handoff_tools for agent in agents] == [[], []]
 
 
 @pytest.mark.parametrize("make", [buffered, ends])

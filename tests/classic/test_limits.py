@@ -14,6 +14,7 @@ from autogen.agentchat.contrib.capabilities.transforms import (
 
 import agentcache
 from agentcache import loopback
+from agentcache.errors import ToolConflictError
 from agentcache_autogen.classic.limiters import Limits
 
 from . import programs, wire
@@ -163,6 +164,19 @@ def test_another_transform_beside_it_keeps_the_agent_aside(stage):
         group.wrap()
 
     assert [one._transforms for one in group.held] == held
+
+
+def test_a_wrap_that_is_refused_has_exchanged_nothing(stage):
+    group = Group(stage)
+    held = [one._transforms for one in group.held]
+    writer, critic = group.agents
+    register_function(count, caller=writer, executor=group.user, name="count", description="Count.")
+    critic.register_for_llm(name="count", description="Count it.")(count)
+    with pytest.raises(ToolConflictError):
+        group.wrap()
+
+    assert all(one._transforms is each for one, each in zip(group.held, held, strict=True))
+    assert list(group.user.function_map) == ["count"]
 
 
 def test_the_first_message_stays_where_it_is_to_stay(stage):

@@ -9,11 +9,10 @@ from agentcache.compaction import dropped, gap
 from agentcache.dialects.base import is_list
 from agentcache_autogen.windows import Pace
 
-__all__ = ["Limits", "is_limited", "is_steady", "moved"]
+__all__ = ["Limits", "is_limited", "is_steady", "may_steady", "moved"]
 
 Message = dict[str, Any]
 _HOOK: Final = "process_all_messages_before_reply"
-_LAST: Final = "process_last_received_message"
 _MODULES: Final = "autogen.agentchat.contrib.capabilities"
 
 
@@ -81,19 +80,11 @@ class Limits:
         """Nothing is exchanged yet."""
         self._given: list[tuple[Any, Any]] = []
 
-    def may_steady(self, agent: Any) -> bool:
-        """Whether all that changes an agent's messages only limits them."""
-        every = [*map(_holder, agent.hook_lists.get(_HOOK, ()))]
-        held = [one for one in every if one is not None and one._transforms]
-        last = agent.hook_lists.get(_LAST, ())
-        only = held and len(held) == len(every) and not last
-        return bool(only) and all(_may_steady(each) for one in held for each in one._transforms)
-
     def steady(self, agent: Any) -> list[str]:
-        """Exchange those of an agent whose hooks only limit; returns the names of their classes."""
+        """Exchange those of an agent; returns the names of their classes."""
         names: list[str] = []
-        hooks = agent.hook_lists.get(_HOOK, ()) if self.may_steady(agent) else ()
-        for one in map(_holder, hooks):
+        hooks: Any = agent.hook_lists.get(_HOOK, ())
+        for one in [_holder(hook) for hook in hooks if may_steady(hook)]:
             names += [type(each).__name__ for each in one._transforms]
             if not all(isinstance(each, SteadyMixin) for each in one._transforms):
                 self._given.append((one, one._transforms))
@@ -113,6 +104,12 @@ def is_steady(hook: Any) -> bool:
     if one is None or not one._transforms:
         return False
     return all(isinstance(each, SteadyMixin) for each in one._transforms)
+
+
+def may_steady(hook: Any) -> bool:
+    """Whether a hook only limits, so that it could do so in blocks."""
+    one = _holder(hook)
+    return one is not None and bool(one._transforms) and all(map(_is_known, one._transforms))
 
 
 def is_limited(agent: Any) -> bool:
@@ -146,7 +143,7 @@ def _classes() -> dict[Any, type[Any]]:
     return {module.MessageHistoryLimiter: SteadyHistory, module.MessageTokenLimiter: SteadyTokens}
 
 
-def _may_steady(transform: Any) -> bool:
+def _is_known(transform: Any) -> bool:
     return isinstance(transform, SteadyMixin) or type(transform) in _classes()
 
 

@@ -13,7 +13,7 @@ from agentcache.sdk.turns import Hears, Stand, Turn, during
 from agentcache.sessions import Session
 from agentcache.transcripts import unnamed
 from agentcache_autogen.classic.chats import hears_chat
-from agentcache_autogen.classic.limiters import Limits, is_limited, moved
+from agentcache_autogen.classic.limiters import Limits, is_limited, may_steady, moved
 from agentcache_autogen.classic.places import Cast, chats_of, transforms
 from agentcache_autogen.classic.recalling import Recalls, partners
 from agentcache_autogen.classic.wires import Wire, connect, disconnect, wire_of
@@ -66,7 +66,7 @@ class Office:
         for agent in new:
             self.owners[id(agent)] = agent
             self._hook(agent)
-            for kind in self.limits.steady(agent) if self.recalls is not None else ():
+            for kind in () if self._left_by(agent) else self.limits.steady(agent):
                 announce(self.attachment, agent.name, kind)
         for chat in cast.chats.values():
             self.chats += [] if any(chat is known for known in self.chats) else [chat]
@@ -200,6 +200,10 @@ class Office:
             setattr(thing, name, by)
             self._put.append((thing, name))
 
+    def _left_by(self, agent: Any) -> str:
+        """Why an agent will be left alone for its hooks; empty if it will not."""
+        return transforms(agent) if self.recalls is None else transforms(agent, may_steady)
+
     def _member(self, agent: Any) -> Member | None:
         """What is known of an agent; None for one that has no model."""
         if agent.client is None:
@@ -212,8 +216,7 @@ class Office:
         member = self._of(agent.name, agent.client, tools, str(agent.system_message), kind)
         if member is not None:
             member.canonical = handoffs
-            steady = self.recalls is not None and self.limits.may_steady(agent)
-            member.aside = member.aside or ("" if steady else transforms(agent))
+            member.aside = member.aside or self._left_by(agent)
         return member
 
     def _selectors(self, chat: Any, cast: Cast) -> list[Member]:

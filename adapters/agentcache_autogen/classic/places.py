@@ -1,6 +1,6 @@
 """Who speaks in a classic chat, and what it is made of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -90,14 +90,12 @@ def chats_of(manager: GroupChatManager) -> list[GroupChat]:
     return list({id(chat): chat for chat in found}.values())
 
 
-def transforms(agent: Any) -> str:
-    """Why what an agent is sent is not what was said; empty if it is."""
+def transforms(agent: Any, but: Callable[[Any], bool] = is_steady) -> str:
+    """Why what an agent is sent is not what was said; empty if it is, `but` for these hooks."""
     for name in _TRANSFORMS:
         for hook in agent.hook_lists.get(name, ()):
             does: Any = hook.func if isinstance(hook, partial) else hook
-            if is_steady(hook):
-                continue
-            if not str(getattr(does, "__module__", "")).startswith(_OURS):
+            if not but(hook) and not str(getattr(does, "__module__", "")).startswith(_OURS):
                 said = getattr(does, "__qualname__", repr(does))
                 return f"transform: its hook {said!r} changes messages before every reply"
     return ""

@@ -29,7 +29,7 @@ __all__ = ["DEFAULT", "NAME", "TOOL", "TURNS", "Loop", "Row", "Way", "check", "l
 
 NAME: Final = "compaction"
 DEFAULT: Final = "gpt-6-luna"
-TURNS: Final = 60
+TURNS: Final = 120
 TOOL: Final = "run_step"
 GROUP: Final = "agentcache.loops"
 Way = Literal["as it is", "forked", "compacted"]

@@ -63,8 +63,8 @@ def _table(model: str, told: Sequence[Row], turns: int | None) -> Table:
     title = f"{turns or TURNS} turns on {model} (emulated)"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
     for name in _COLUMNS:
-        side = "left" if name in ("framework", "run") else "right"
-        table.add_column(name, justify=side, no_wrap=True)
+        words = name in ("framework", "run")
+        table.add_column(name, justify="left" if words else "right", no_wrap=True)
     before = ""
     for row in told:
         base = next(r.bill for r in told if r.framework == row.framework and r.way == "forked")
@@ -105,4 +105,7 @@ def _absent(missing: Sequence[str]) -> Iterator[str]:
 
 
 def _count(value: float) -> str:
-    return str(round(value)) if value < _THOUSAND else f"{value / _THOUSAND:,.1f}k"
+    if value < _THOUSAND:
+        return str(round(value))
+    thousands = value / _THOUSAND
+    return f"{thousands:.1f}k" if thousands < _THOUSAND else f"{thousands / _THOUSAND:.2f}M"

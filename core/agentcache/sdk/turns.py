@@ -88,7 +88,7 @@ class Stand:
         made = replace(self, recalls=False).shrink(
             {"model": session.domain.model, key: list(chat.messages)}
         )
-        return replace(chat, messages=tuple(made.request[key])), made.moved
+        return replace(chat, messages=tuple(made.request[key]), whole=chat.messages), made.moved
 
 
 @dataclass(slots=True)
