@@ -19,6 +19,7 @@ from agentcache.dialects.base import is_list
 from agentcache.errors import ForeignToolError
 from agentcache_crewai.hooks import Hooks, without_flags
 from agentcache_crewai.preflight import counted, fits, undeferred
+from agentcache_crewai.summing import summing
 from agentcache_crewai.turns import (
     Stand,
     Turn,
@@ -113,6 +114,23 @@ class CountingForkMixin(ForkMixin):
             return False, tokens
         found: tuple[bool, int] = inner.is_tool_result_overflowing_threshold(tool_result)
         return found
+
+    def summarize_messages(self, messages: Any, *args: Any, **kwargs: Any) -> None:
+        """Let CrewAI sum the conversation up; its call is a fork of that, where we compact."""
+        inner: Any = super()
+        stand = self._agentcache
+        compactor = stand.fork.session.compactor
+        if compactor is None:
+            inner.summarize_messages(messages, *args, **kwargs)
+            return
+
+        def written(said: Any) -> Any:
+            plain = list(said) if stand.wire.native else without_flags(said)
+            asked = stand.wire.request(self, plain, None)
+            return stand.fork.session.parent.dialect.split(asked).messages
+
+        with summing(stand.voices, list(messages), written):
+            inner.summarize_messages(messages, *args, **kwargs)
 
 
 def forked_copy(llm: BaseLLM, stand: Stand) -> BaseLLM:

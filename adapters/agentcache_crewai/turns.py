@@ -9,12 +9,13 @@ from contextlib import (
     contextmanager,
 )
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from crewai import BaseLLM
 
 from agentcache.attach import Attachment
+from agentcache.blocks import Keys
 from agentcache.breaks.vendors import Verdict
 from agentcache.dialects import dialect
 from agentcache.dialects.base import is_list
@@ -25,6 +26,7 @@ from agentcache.rewrites import Rewrite
 from agentcache.talks import Talk, opening
 from agentcache.usage import Usage
 from agentcache_crewai.outlook import Outlook
+from agentcache_crewai.summing import summing_now
 from agentcache_crewai.wires import Wire
 
 __all__ = [
@@ -125,8 +127,15 @@ class Turn:
 
     def rewritten(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The request as it goes out; the program's own if it cannot be a fork."""
+        self.rewrite = self._summary(request) or self._rewrite(request)
+        self.held.writes = self.rewrite.forked
+        attachment, session = self.stand.attachment, self.stand.fork.session
+        self.rewrite = attachment.asking(session, self.speech.name, self.rewrite)
+        return self.rewrite.request
+
+    def _rewrite(self, request: Mapping[str, Any]) -> Rewrite:
         shrunk = self.stand.fork.shrink(request, ahead=self.ahead)
-        self.rewrite = self.stand.fork.rewrite(
+        return self.stand.fork.rewrite(
             shrunk.request,
             shrunk=shrunk,
             name=self.speech.name,
@@ -134,10 +143,22 @@ class Turn:
             talk=self.speech.talk,
             strict=self.stand.attachment.options.strict,
         )
-        self.held.writes = self.rewrite.forked
-        attachment, session = self.stand.attachment, self.stand.fork.session
-        self.rewrite = attachment.asking(session, self.speech.name, self.rewrite)
-        return self.rewrite.request
+
+    def _summary(self, request: Mapping[str, Any]) -> Rewrite | None:
+        """CrewAI's call for a summary as one of its agent's own; None if it is no such call."""
+        now, fork = summing_now(), self.stand.fork
+        if now is None or not self.speech.side_call or self.ahead:
+            return None
+        session = fork.session
+        part = now.first_part(session.parent.dialect.split(request).messages)
+        whole = None if part is None else fork.summary(request, part[1], part[0], now.agent)
+        if whole is None:
+            return None
+        shrunk = fork.shrink(whole)
+        made = fork.rewrite(shrunk.request, shrunk=shrunk, name=now.agent)
+        fork.summed_up(now.agent)
+        original = session.prints(session.blocks(request, Keys()))
+        return replace(made, compacted=True, original=original, allowed=())
 
     def pass_through(self, reason: str) -> None:
         """The request goes out as the program made it, though it was to be a fork."""

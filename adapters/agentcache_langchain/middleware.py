@@ -43,7 +43,7 @@ class PrefixForkMiddleware(AgentMiddleware[Any, Any]):
         super().__init__()
         chosen = options_of(**options)
         self._attachment = Attachment(chosen)
-        self.tools = [] if chosen.compact is None else [recall_tool(chosen.store)]
+        self.tools = [] if chosen.compact is None else [recall_tool(self._attachment.store)]
         self._forks: dict[int, tuple[BaseChatModel, BaseChatModel]] = {}
         self._lock = threading.Lock()
 

@@ -53,7 +53,7 @@ def give(runners: Iterable[Any], asides: Collection[Any], attachment: Attachment
         return
     attachment.compact = levels(options.compact, asides)
     for node in runners:
-        _let_run(node, options.store)
+        _let_run(node, attachment.store)
     for aside in asides:
         if _edits(aside) and not isinstance(aside.edits, _Left):
             left = _Left()
@@ -67,7 +67,8 @@ def _let_run(node: Any, store: ContentStore) -> None:
     if not held or RECALL in held:
         return
     maker = next(cls for cls in type(node).__mro__ if cls.__name__ == "ToolNode")
-    for name, own in vars(maker([recall_tool(store)])).items():
+    made = cast("dict[str, Any]", vars(maker([recall_tool(store)])))
+    for name, own in made.items():
         if is_a(own, dict) and RECALL in own:
             vars(node)[name][RECALL] = own[RECALL]
 
@@ -82,7 +83,7 @@ def take(runners: Iterable[Any], asides: Iterable[Any]) -> None:
     """Take the tool out again, and put the edits back."""
     for node in runners:
         if isinstance(node.tools_by_name.get(RECALL), RecallTool):
-            for own in vars(node).values():
+            for own in cast("dict[str, Any]", vars(node)).values():
                 if is_a(own, dict):
                     own.pop(RECALL, None)
     for aside in asides:

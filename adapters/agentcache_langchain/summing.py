@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from agentcache.summaries import ABOVE
 from agentcache_langchain.walk import loaded
@@ -78,8 +78,9 @@ def _anoting(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def unhook(middleware: Any) -> None:
     """Let the middleware do as it did."""
+    kept = cast("dict[str, Any]", vars(middleware))
     for name in (_SYNC, _ASYNC):
-        vars(middleware).pop(name, None)
+        kept.pop(name, None)
 
 
 @contextmanager

@@ -106,6 +106,13 @@ class Attachment:
     compact: Compaction | None = None
 
     @property
+    def store(self) -> ContentStore:
+        """Where compaction keeps originals: the store of a session that was joined, if any."""
+        joined = self.options.session
+        kept = None if joined is None else joined.compactor
+        return self.options.store if kept is None else kept.store
+
+    @property
     def ledger(self) -> Ledger:
         """Where the calls are recorded."""
         return self.options.ledger

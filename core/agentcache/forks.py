@@ -140,8 +140,8 @@ class Fork:
         name as it is now, where it is filled in late. `talk` is the conversation, if the caller
         has asked for it before. `shrunk` is what `shrink` made, of which this is the request.
         `transcript` is the same conversation where it is a group chat, as
-        all its agents read it: a fork sends that. `try_it` forks though the session is left alone,
-        to see what would become of it.
+        all its agents read it: a fork sends that. `try_it`
+        forks though the session is left alone, to see what would become of it.
 
         Raises:
             FrozenError: with `strict`, where the request differs from what the parent froze.
@@ -151,7 +151,8 @@ class Fork:
             request, name or self._name, side_call, talk, transcript, strict=strict, try_it=try_it
         )
         compactor = self._session.compactor
-        if compactor is not None and side_call.partition(":")[0] in ("", "alone"):
+        sent = shrunk is None or not shrunk.ahead
+        if compactor is not None and sent and side_call.partition(":")[0] in ("", "alone"):
             whole = request if shrunk is None else shrunk.whole
             wire = self._session.parent.dialect
             if self._session.summaries.heard(wire, name or self._name, whole):

@@ -197,9 +197,10 @@ class Rule(_Row):
         """
         if not self.bound_thinking or not re.search(self.bound_thinking, model):
             return False
-        asked: Any = request.get("thinking")
-        held: Any = asked.get("block_binding") if isinstance(asked, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        return not isinstance(held, Mapping) or held.get("prefix_mismatch_behavior") != "drop_block"  # pyright: ignore[reportUnknownMemberType]
+        asked: Any = request
+        for key in ("thinking", "block_binding", "prefix_mismatch_behavior"):
+            asked = asked.get(key) if isinstance(asked, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return str(asked) != "drop_block"  # pyright: ignore[reportUnknownArgumentType]
 
     def takes_mark(self, mark_key: str) -> bool:
         """Whether a part may carry a mark under this key."""

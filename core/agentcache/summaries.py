@@ -54,11 +54,12 @@ class Summaries:
         """The agent's own request for a summary of what was `said` in it; None if it said no such.
 
         `own` is the request that the framework made for the summary, to the same model. What was
-        said must open the agent's latest request word for word: no other conversation is read.
+        said must open a request of the agent's word for word, or go on from one: no other
+        conversation is read.
         """
         with self._lock:
             every = self._latest.get(agent, [])
-            found = [r for r in every if said and _begins(wire.split(r).messages, said)]
+            found = [r for r in every if said and _goes_with(wire.split(r).messages, said)]
             if not found or found[-1].get("model") != own.get("model"):
                 return None
         base = found[-1]
@@ -71,6 +72,10 @@ class Summaries:
         # Where shared context stands in `system`, tool_choice invalidates all messages.
         none = {} if wire.context_in == "system" else wire.allow(())
         return {**kept, **given, wire.messages_key: rows, **none}
+
+
+def _goes_with(messages: Sequence[Json], said: Sequence[Json]) -> bool:
+    return bool(messages) and (_begins(messages, said) or _begins(said, messages))
 
 
 def _begins(messages: Sequence[Json], said: Sequence[Json]) -> bool:

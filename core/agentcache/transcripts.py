@@ -210,7 +210,7 @@ class Places:
         `write` is what a written token costs, `weigh` estimates the tokens of a message.
         """
         shared, own, known = transcript.shared(), transcript.own(), transcript.known()
-        keys = _chain(b"", known.shared())
+        keys, sent = _chain(b"", known.shared()), _chain(b"", shared)
         weights = [weigh(message) for message in shared]
         mine = _chain(dumps(texts).encode("utf-8", "surrogatepass"), known.placed())
         with self._lock:
@@ -222,7 +222,7 @@ class Places:
             if stood is not None and again:
                 place = replace(stood.place, again=True, plain=stood.plain)
                 return place, Asked(fork, keys[-1], len(own), mine[-1])
-            older = [n for n in range(len(shared), 0, -1) if keys[n] in self._ends]
+            older = [n for n in range(len(shared), 0, -1) if sent[n] in self._ends]
             stays = returns = False
             if stood is not None and not transcript.always:
                 own_text = ({"content": text} for text in texts)
@@ -237,7 +237,7 @@ class Places:
                 stays = goes_on and stood.written and self._stays(bill)
             at = stood.place.anchor.at if stood is not None and stays else len(shared)
         before = next((n for n in older if n < at), 0)
-        anchor = Anchor(at, keys[at], sum(weights[:at]), before)
+        anchor = Anchor(at, sent[at], sum(weights[:at]), before)
         plain = stays and stood is not None and stood.plain
         return Place(anchor, returns, plain=plain), Asked(fork, keys[-1], len(own), mine[-1])
 

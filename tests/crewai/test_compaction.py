@@ -573,3 +573,28 @@ def test_a_window_that_no_agent_respects_sets_no_limit(provider, monkeypatch):
     found = agentcache.session(crew).compactor
     assert found is not None
     assert found.wish == Compaction()
+
+
+@counted
+@pytest.mark.parametrize("preflight", ["ask", "local"])
+@pytest.mark.parametrize("model", MODELS)
+def test_what_crewai_sums_up_is_a_fork_of_its_agents_conversation(model, preflight, monkeypatch):
+    """Here nothing may be compacted, so that CrewAI steps in."""
+    with loopback.serve(script=looper("read_page", 24)) as provider:
+        plain = llm(provider, model)
+        monkeypatch.setattr(type(plain), "get_context_window_size", lambda _self: 20_000)
+        ledger = agentcache.Ledger()
+        wish = Compaction(never=("read_page",))
+        crew = crew_of(plain, read_page)
+        agentcache.wrap(crew, compact=wish, preflight=preflight, ledger=ledger)
+        crew.kickoff()
+        asked = [r for r in calls(provider) if "(the conversation above)" in r.raw.decode()]
+        assert asked
+        for one in asked:
+            assert "[TOOL_RESULT" not in one.raw.decode()
+            assert (one.cached_tokens or 0) > 0.8 * (one.input_tokens or 1)
+        assert sum("begins anew behind the summary" in call.moved for call in ledger.calls) == len(
+            asked
+        )
+        found = agentcache.report(crew).breaks
+        assert not [one for one in found if one.section == "messages"]

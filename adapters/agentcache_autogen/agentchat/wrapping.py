@@ -39,7 +39,7 @@ def wrap(x: object, options: Options) -> object:
     attachment = earlier[-1] if earlier else Attachment(options)
     rest = [place for place in places if seat_of(place.client) is None]
     compact = attachment.options.compact is not None
-    tool = Recall(attachment.options.store) if compact else None
+    tool = Recall(attachment.store) if compact else None
     wires = [wire_of(inner_of(place.client)) for place in rest]
     members = [_member(p, w, attachment.options, tool) for p, w in zip(rest, wires, strict=True)]
     for place, wire, stand in zip(rest, wires, seated(members, attachment), strict=True):

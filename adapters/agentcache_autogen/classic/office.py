@@ -49,7 +49,7 @@ class Office:
     def __post_init__(self) -> None:
         """Know how to recall, where results are compacted."""
         if self.attachment.options.compact is not None:
-            self.recalls = Recalls(self.attachment.options.store)
+            self.recalls = Recalls(self.attachment.store)
 
     def take_in(self, cast: Cast) -> None:
         """Give every agent of a cast a stand, and put our calls in place of theirs."""

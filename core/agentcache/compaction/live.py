@@ -40,6 +40,7 @@ class Shrunk:
 
     `new` is what was decided for it, `tokens` are those of the request before and after, estimated.
     `moved` says in a sentence why its prefix is not that of the call before; empty if it is.
+    `ahead` says that it is not sent yet.
     """
 
     request: Mapping[str, Any]
@@ -47,6 +48,7 @@ class Shrunk:
     new: tuple[Decision, ...] = ()
     tokens: tuple[int, int] = (0, 0)
     moved: str = ""
+    ahead: bool = False
 
     @property
     def changed(self) -> bool:
@@ -144,9 +146,9 @@ class Compactor:
             moved, track.moved = moved or track.moved, ""
             track.sent, track.seen_s = len(track), now_s
         if not track.changed:
-            return Shrunk(request, whole, tokens=track.tokens)
+            return Shrunk(request, whole, tokens=track.tokens, ahead=ahead)
         made: Json = {**request, self._wire.messages_key: list(track.out)}
-        return Shrunk(made, whole, tuple(new.values()), track.tokens, moved)
+        return Shrunk(made, whole, tuple(new.values()), track.tokens, moved, ahead)
 
     def began_anew(self, agent: str) -> str:
         """Say that an agent's framework summed up its conversation, which begins anew with that."""

@@ -241,7 +241,7 @@ def _set(held: Any, place: tuple[str | int, ...], value: Any) -> Any:
         return value
     first, *rest = place
     made: Any = list(held) if is_list(held) else dict(held)
-    made[first] = _set(held[first], tuple(rest), value)
+    made[first] = _set(made[first], tuple(rest), value)
     return made
 
 

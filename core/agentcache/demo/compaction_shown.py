@@ -23,7 +23,7 @@ _LEGEND = """\
 One agent takes one step after another; the steps' results are listings, searches, files and test \
 logs made from this package's own sources.
 moves: requests that do not begin with all of the one before; told: steps that the ledger \
-announced. recall: what `recall_result` answered, beside the original.
+announced. recall: whether `recall_result` answered the original, byte for byte.
 bill: the input in tokens of full price, by the rules; x: beside the same loop forked, without \
 compaction. emulated: the loopback provider's caching rules."""
 
@@ -75,7 +75,7 @@ def _table(model: str, told: Sequence[Row], turns: int | None) -> Table:
 
 
 def _cells(row: Row, base: float) -> tuple[str, ...]:
-    recalled = {None: "-", True: "byte-exact", False: "WRONG"}[row.recalled]
+    recalled = {None: "-", True: "exact", False: "WRONG"}[row.recalled]
     counts = (row.longest, row.tokens, row.bill)
     told = (str(row.moves), str(row.announced), recalled)
     return (str(row.calls), *map(_count, counts), f"{row.bill / base:.2f}", *told)
