@@ -1,4 +1,4 @@
-"""Compaction under LangGraph: what arrives on the wire, what is read again, what stays as it was."""
+"""Compaction under LangGraph: what arrives on the wire, what is read again, what stays."""
 
 import inspect
 import json
