@@ -71,7 +71,10 @@ class PassedThrough(_Value):
 
 
 class Report(_Value):
-    """What a wrapped program did. Show it in a terminal, a notebook, or as JSON."""
+    """What a wrapped program did. Show it in a terminal, a notebook, or as JSON.
+
+    `compacted_tokens` are those that compaction kept from being sent, estimated, over all calls.
+    """
 
     source: Literal["measured", "emulated"]
     unit: Literal["USD", "input-token equivalents", "n/a"]
@@ -82,6 +85,8 @@ class Report(_Value):
     errors: int
     notes: tuple[str, ...]
     breaks: tuple[CacheBreak, ...] = ()
+    compacted_tokens: int = 0
+    compaction_steps: int = 0
 
     def __rich__(self) -> RenderableType:
         """Render as a table, with what passed through below it."""
@@ -111,6 +116,13 @@ class Report(_Value):
         for reason in dict.fromkeys(p.reason for p in self.passed_through):
             who = [f"{p.agent} x{p.calls}" for p in self.passed_through if p.reason == reason]
             lines.append(f"Not forked ({', '.join(who)}). {reason}")
+        if self.compacted_tokens:
+            times = "once" if self.compaction_steps == 1 else f"{self.compaction_steps} times"
+            lines.append(
+                f"Compaction kept about {self.compacted_tokens:,} input tokens from being sent "
+                f"(estimated); a prefix moved {times if self.compaction_steps else 'not once'} "
+                "for it."
+            )
         if self.errors:
             lines.append(f"{self.errors} call(s) failed and are not counted.")
         return [*lines, *self._broken(), *self.notes]
@@ -186,6 +198,8 @@ def report_on(ledger: Ledger, readings: Sequence[Reading] | None = None) -> Repo
         errors=sum(bool(c.error) for c in calls),
         notes=ledger.notes,
         breaks=tuple(b if ledger.content else b.bare() for b in ledger.breaks),
+        compacted_tokens=sum(c.saved for c in calls),
+        compaction_steps=sum(bool(c.moved) for c in calls),
     )
 
 

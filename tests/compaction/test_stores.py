@@ -12,17 +12,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentcache.compaction import MemoryStore, SqliteStore
+from agentcache.compaction import Decision, MemoryStore, SqliteStore
 from agentcache.errors import OptionError
 
 WRITER = """
 import sys
-from agentcache.compaction import SqliteStore
+from agentcache.compaction import Decision, SqliteStore
 store, who = SqliteStore(sys.argv[1]), sys.argv[2]
 for n in range(int(sys.argv[3])):
-    store.put({f"{who}-{n}": f"{who}{n}." * 500, f"{who}-{n}b": f"{n}{who}." * 500})
+    made = Decision(f"{who}/{n}", f"{who}-{n}", "grep", f"{who} decided {n}", "unsent", 0, (9, 1))
+    store.put({f"{who}-{n}": f"{who}{n}." * 500, f"{who}-{n}b": f"{n}{who}." * 500}, [made])
     print(n, flush=True)
 """
+
+
+NAMES = [f"t{turn}/{n}" for turn in range(6) for n in range(3_000)]
+
+
+def decision(text: str, name: str = "n") -> Decision:
+    return Decision(name, "c", "grep", text, "pays", 2, (900, 40), "input")
 
 
 @pytest.fixture(params=["memory", "sqlite", "encrypted"])
@@ -145,6 +153,9 @@ def test_killed_at_any_point_it_opens_again_with_all_that_was_said_to_be_kept(tm
         for n in range(last + 1):
             assert store.get(f"t{turn}-{n}") == f"t{turn}{n}." * 500
             assert store.get(f"t{turn}-{n}b") is not None
+            (decided,) = store.decided([f"t{turn}/{n}"]).values()
+            assert decided.text == f"t{turn} decided {n}"
+        assert all(store.get(d.content_id) for d in store.decided(NAMES).values())
         store.close()
 
 
@@ -168,3 +179,12 @@ def test_a_cap_without_room_is_refused(cap, tmp_path) -> None:
         MemoryStore(cap)
     with pytest.raises(OptionError, match="no room"):
         SqliteStore(tmp_path / "s.db", cap)
+
+
+def test_what_was_decided_first_holds(made) -> None:
+    store, other = made(), made()
+    first = store.put({"c": "x"}, [decision("one")])
+    again = (other if isinstance(store, SqliteStore) else store).put({}, [decision("two")])
+
+    assert first == again == store.decided(["n", "unknown"]) == {"n": decision("one")}
+    assert store.decided([]) == {}
