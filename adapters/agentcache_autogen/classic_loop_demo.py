@@ -27,13 +27,15 @@ def build(endpoint: Endpoint, tool: Callable[[int], str], system: str, turns: in
         """Take one step and say what came of it."""
         return tool(step)
 
-    engineer = ConversableAgent(
-        "engineer",
-        system_message=system,
-        llm_config=config_at(endpoint),
-        human_input_mode="NEVER",
-        max_consecutive_auto_reply=_EACH * turns,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # ag2 0.9: a dict will be wanted
+        engineer = ConversableAgent(
+            "engineer",
+            system_message=system,
+            llm_config=config_at(endpoint),
+            human_input_mode="NEVER",
+            max_consecutive_auto_reply=_EACH * turns,
+        )
     user = ConversableAgent(
         "user",
         llm_config=False,
@@ -42,7 +44,9 @@ def build(endpoint: Endpoint, tool: Callable[[int], str], system: str, turns: in
         is_termination_msg=lambda message: not message.get("tool_calls"),
     )
     about = run_step.__doc__ or ""
-    register_function(run_step, caller=engineer, executor=user, description=about)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        register_function(run_step, caller=engineer, executor=user, description=about)
     return [engineer, user]
 
 

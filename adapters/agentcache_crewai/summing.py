@@ -1,21 +1,27 @@
 """Summaries: what CrewAI asks for when a context is full, as a fork of its agent's own."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final
 
 from crewai.utilities.i18n import I18N_DEFAULT
 
 from agentcache.dialects import Json
-from agentcache.dialects.openai_chat import texts_of
 from agentcache.summaries import ABOVE
 
 __all__ = ["Summing", "summing", "summing_now"]
 
-_ENDS: Final = 120
-"""Characters at both ends of a text, by which it is found in a prompt."""
+try:
+    _window: Any = import_module("crewai.llms.context_window")
+except ImportError:  # before crewai 1.15.29, whose models are not asked to sum up
+    _window = None
+_prompt: Final[Callable[[list[Any]], list[Any]] | None] = getattr(
+    _window, "build_summary_prompt", None
+)
 
 Written = Callable[[Sequence[Any]], Sequence[Json]]
 
@@ -32,26 +38,22 @@ class Summing:
     rows: tuple[Any, ...]
     written: Written
 
-    def first_part(
-        self, messages: Sequence[Mapping[str, Any]]
-    ) -> tuple[str, Sequence[Json]] | None:
+    def first_part(self, asked: Sequence[str]) -> tuple[str, Sequence[Json]] | None:
         """The wish without its copy of the conversation, and the messages that it is about.
 
-        None for another part, for one that cuts a message or a turn in two, and for another wish.
+        `asked` are the texts of a call, the system's first. None for another part, for one that
+        cuts a message or a turn in two, and for another wish: CrewAI clears what it sums up, so
+        that a message which neither is in the fork nor goes out as text would be lost.
         """
-        asked = "\n".join(text for row in messages for text in texts_of(row.get("content")))
-        wish = str(I18N_DEFAULT.slice("summarize_instruction"))
-        head, _, tail = wish.partition("{conversation}")
-        if head.strip() not in asked:
-            return None
-        count = _held(self.rows, asked.partition(head.strip())[2])
+        count = _held(self.rows, asked)
         if not count or _opens_a_turn(self.rows[:count], self.rows[count:]):
             return None
         said = self.rows[:count]
         while said and said[-1].get("tool_calls"):  # its answers are in the next part
             said = said[:-1]
         system = I18N_DEFAULT.slice("summarizer_system_message")
-        return f"{system}\n\n{head}{ABOVE}{tail}", self.written([*self.lead, *said])
+        wish = I18N_DEFAULT.slice("summarize_instruction").format(conversation=ABOVE)
+        return f"{system}\n\n{wish}", self.written([*self.lead, *said])
 
 
 _now: ContextVar[Summing | None] = ContextVar("agentcache_crewai_summing", default=None)
@@ -81,20 +83,20 @@ def summing(
         _now.reset(token)
 
 
-def _held(rows: Sequence[Any], asked: str) -> int:
-    """How many of the messages a prompt holds, from the first on; none if it cuts one in two."""
-    at = 0
-    for n, row in enumerate(rows):
-        text = "\n".join(texts_of(row.get("content"))).strip()
-        if not text:
-            continue
-        start = asked.find(text[:_ENDS], at)
-        if start < 0:
-            return n
-        at = asked.find(text[-_ENDS:], start)
-        if at < 0:
-            return 0
-    return len(rows)
+def _held(rows: Sequence[Any], asked: Sequence[str]) -> int:
+    """How many of the messages a prompt holds, from the first on; none unless exactly these."""
+    if not asked or _prompt is None:
+        return 0
+    counts = range(1, len(rows) + 1)  # each message makes the prompt longer
+    at = bisect_left(counts, len(asked[-1]), key=lambda n: len(_texts(rows[:n])[-1]))
+    exact = at < len(rows) and _texts(rows[: counts[at]]) == list(asked)
+    return counts[at] if exact else 0
+
+
+def _texts(rows: Sequence[Any]) -> list[str]:
+    """What CrewAI asks for a summary of these messages with."""
+    made = () if _prompt is None else _prompt(list(rows))
+    return [str(row["content"]) for row in made]
 
 
 def _opens_a_turn(said: Sequence[Any], rest: Sequence[Any]) -> bool:

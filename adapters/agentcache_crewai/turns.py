@@ -19,6 +19,7 @@ from agentcache.blocks import Keys
 from agentcache.breaks.vendors import Verdict
 from agentcache.dialects import dialect
 from agentcache.dialects.base import is_list
+from agentcache.dialects.openai_chat import texts_of
 from agentcache.flights import Flight
 from agentcache.forks import Fork
 from agentcache.gate import Pass
@@ -150,8 +151,13 @@ class Turn:
         if now is None or not self.speech.side_call or self.ahead:
             return None
         session = fork.session
-        part = now.first_part(session.parent.dialect.split(request).messages)
-        whole = None if part is None else fork.summary(request, part[1], part[0], now.agent)
+        parts = session.parent.dialect.split(request)
+        said = [text for row in parts.messages for text in texts_of(row.get("content"))]
+        part = now.first_part([*parts.system, *said])
+        if part is None:
+            return None
+        system = tuple(str(message.get("content")) for message in now.lead)
+        whole = fork.summary(request, part[1], part[0], now.agent, system)
         if whole is None:
             return None
         shrunk = fork.shrink(whole)

@@ -1,13 +1,15 @@
 """Compaction in LangGraph: who runs `recall_result`, and what middleware leaves to compaction."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.tools import StructuredTool
+from pydantic import PrivateAttr
 
 from agentcache.attach import Attachment
 from agentcache.compaction import RECALL, RECALL_SAYS, Compaction, ContentStore, recall
+from agentcache.errors import OptionError
 from agentcache_langchain.summing import hook, unhook
 from agentcache_langchain.walk import is_a, loaded
 
@@ -26,6 +28,19 @@ _SUMMARIES = "langchain.agents.middleware.summarization"
 class RecallTool(StructuredTool):
     """The tool by which an agent reads again what compaction replaced."""
 
+    _store: ContentStore | None = PrivateAttr(None)
+
+    @classmethod
+    def of(cls, store: ContentStore, func: Callable[..., str]) -> "RecallTool":
+        """The tool that reads from a store."""
+        made = cast("RecallTool", cls.from_function(func, name=RECALL, description=RECALL_SAYS))
+        made._store = store
+        return made
+
+    def of_another(self, store: ContentStore) -> bool:
+        """Whether it reads from another store than this one."""
+        return self._store is not None and self._store is not store
+
 
 def recall_tool(store: ContentStore) -> RecallTool:
     """The tool, as LangChain runs it."""
@@ -33,8 +48,7 @@ def recall_tool(store: ContentStore) -> RecallTool:
     def recall_result(id: str, lines: str | None = None, pattern: str | None = None) -> str:  # noqa: A002 - the name in the placeholders
         return recall(store, {"id": id, "lines": lines, "pattern": pattern})
 
-    made = RecallTool.from_function(recall_result, name=RECALL, description=RECALL_SAYS)
-    return cast("RecallTool", made)
+    return RecallTool.of(store, recall_result)
 
 
 class _Left(list[Any]):
@@ -47,12 +61,19 @@ def give(runners: Iterable[Any], asides: Collection[Any], attachment: Attachment
     """Where compaction is asked for, let these nodes run the tool, and leave editing to it.
 
     A tool of that name which the program has itself stays.
+
+    Raises:
+        OptionError: a node runs the tool for another store already; nothing is changed then.
+
     """
     options = attachment.options
     if options.compact is None:
         return
+    nodes = list(runners)
+    for node in nodes:
+        _check_store(node, attachment.store)
     attachment.compact = levels(options.compact, asides)
-    for node in runners:
+    for node in nodes:
         _let_run(node, attachment.store)
     for aside in asides:
         if _edits(aside) and not isinstance(aside.edits, _Left):
@@ -60,6 +81,16 @@ def give(runners: Iterable[Any], asides: Collection[Any], attachment: Attachment
             left.before, aside.edits = aside.edits, left
         if _sums_up(aside):
             hook(aside)
+
+
+def _check_store(node: Any, store: ContentStore) -> None:
+    held = node.tools_by_name.get(RECALL)
+    if isinstance(held, RecallTool) and held.of_another(store):
+        raise OptionError(
+            f"A tool node with {sorted(node.tools_by_name)!r} already reads {RECALL} from another "
+            f"store than {store!r}: what is replaced here could not be read again. Pass the same "
+            "store= to every wrap (and recall_tool) that shares the node."
+        )
 
 
 def _let_run(node: Any, store: ContentStore) -> None:

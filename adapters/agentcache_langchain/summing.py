@@ -4,7 +4,6 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import wraps
 from typing import Any, Final, cast
 
 from agentcache.summaries import ABOVE
@@ -49,38 +48,42 @@ def summed_now() -> Sequence[Any] | None:
     return _now.get()
 
 
+@dataclass(frozen=True, slots=True)
+class _Noting:
+    """A middleware's way to sum up, that notes which messages it does this to."""
+
+    method: Callable[..., Any]
+
+    def __call__(self, messages: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
+        with _summing(messages):
+            return self.method(messages, *args, **kwargs)
+
+
+class _ANoting(_Noting):
+    """Async twin of `_Noting`."""
+
+    async def __call__(self, messages: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
+        with _summing(messages):
+            return await self.method(messages, *args, **kwargs)
+
+
 def hook(middleware: Any) -> None:
-    """Note which messages the middleware sums up: its prompt holds them as one text, and cut."""
-    made = {_SYNC: _noting, _ASYNC: _anoting}
+    """Note which messages the middleware sums up: its prompt holds them as one text, and cut.
+
+    A way to sum up that the program has set on it stays.
+    """
+    made = {_SYNC: _Noting, _ASYNC: _ANoting}
     for name in [n for n in made if n not in vars(middleware)]:
         method: Callable[..., Any] | None = getattr(middleware, name, None)
         if method is not None:  # the asynchronous one since langchain 1.1
             vars(middleware)[name] = made[name](method)
 
 
-def _noting(method: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(method)
-    def create(messages: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
-        with _summing(messages):
-            return method(messages, *args, **kwargs)
-
-    return create
-
-
-def _anoting(method: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(method)
-    async def acreate(messages: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
-        with _summing(messages):
-            return await method(messages, *args, **kwargs)
-
-    return acreate
-
-
 def unhook(middleware: Any) -> None:
     """Let the middleware do as it did."""
     kept = cast("dict[str, Any]", vars(middleware))
-    for name in (_SYNC, _ASYNC):
-        kept.pop(name, None)
+    for name in [n for n in (_SYNC, _ASYNC) if isinstance(kept.get(n), _Noting)]:
+        del kept[name]
 
 
 @contextmanager

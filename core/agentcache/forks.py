@@ -105,17 +105,23 @@ class Fork:
         return self._session.shrink(request, self._name, recalls=recalls, ahead=ahead)
 
     def summary(
-        self, own: Mapping[str, Any], said: Sequence[Json], prompt: str, name: str = ""
+        self,
+        own: Mapping[str, Any],
+        said: Sequence[Json],
+        prompt: str,
+        name: str = "",
+        system: tuple[str, ...] | None = None,
     ) -> Json | None:
         """The request by which this agent's conversation is summed up behind its own prefix.
 
         `own` is what the framework would send, `said` the messages to sum up as the agent's
         requests have them, `prompt` the wish without a copy of them. It is then shrunk and
-        rewritten like any of the agent's. None where no request of the agent's began with that.
+        rewritten like any of the agent's. `system` are the agent's system texts, where the caller
+        knows them. None where it is not sure what stands in front of that conversation.
         """
         session = self._session
         wire = session.parent.dialect
-        return session.summaries.request(wire, name or self._name, said, prompt, own)
+        return session.summaries.request(wire, name or self._name, said, prompt, own, system)
 
     def summed_up(self, name: str = "") -> None:
         """Say that this agent's conversation begins anew behind a summary."""

@@ -226,7 +226,18 @@ def _compaction(
         raise OptionError("store= keeps what compaction replaced: pass compact=True with it.")
     if wish is not None and layout == "as_is":
         raise OptionError("layout='as_is' changes no request, and compact= would. Drop one.")
-    return wish, MemoryStore() if store is None else store
+    return wish, MemoryStore() if store is None else _checked_store(store)
+
+
+def _checked_store(store: ContentStore) -> ContentStore:
+    """Refuse what could not keep anything now, and not at the first call."""
+    verbs = [getattr(store, name, None) for name in ("put", "get", "decided")]
+    if isinstance(store, type) or not all(map(callable, verbs)):
+        raise OptionError(
+            f"store={store!r:.60} is no store. Pass a MemoryStore(), a SqliteStore(path), or an "
+            "object with put, get and decided."
+        )
+    return store
 
 
 def _check_choice(name: str, value: object, known: Sequence[str]) -> None:

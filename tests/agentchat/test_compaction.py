@@ -323,9 +323,9 @@ async def test_a_tool_of_that_name_is_the_agents_own(desk):
     ("arguments", "answer"),
     [
         ('{"id": "gone"}', "Error: no result 'gone' is kept. Call its tool again."),
-        ("{}", "Error: no result '' is kept. Call its tool again."),
-        ("[3]", "Error: no result '' is kept. Call its tool again."),
-        ('{"id": 7, "lines": {"from": 1}}', "Error: no result 7 is kept. Call its tool again."),
+        ("{}", "Error: id is missing. Give the id in the placeholder."),
+        ("[3]", "Error: id is missing. Give the id in the placeholder."),
+        ('{"id": 7, "lines": {"from": 1}}', "Error: no result '7' is kept. Call its tool again."),
     ],
 )
 async def test_whatever_a_model_asks_for_it_is_told_how(desk, arguments, answer):
@@ -355,7 +355,7 @@ async def test_a_store_that_fails_breaks_no_run(desk):
         call, agent._workbench, agent._handoff_tools, "writer", None, None
     )
 
-    assert "the disk is gone" in told.content
+    assert "cannot be read now" in told.content
 
 
 @models

@@ -368,7 +368,7 @@ def test_a_model_that_asks_for_nothing_is_told_how(stage):
         "no result 'gone' is kept"
         in run({"name": RECALL, "arguments": '{"id": "gone"}'})[1]["content"]
     )
-    assert "no result '' is kept" in run({"name": RECALL, "arguments": "{}"})[1]["content"]
+    assert "id is missing" in run({"name": RECALL, "arguments": "{}"})[1]["content"]
 
 
 def test_the_asynchronous_twin_reads_again_too(stage):

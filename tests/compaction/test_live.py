@@ -163,7 +163,87 @@ def test_what_cannot_be_kept_is_not_replaced(caplog) -> None:
     with caplog.at_level(logging.ERROR):
         assert live(request).request is request
         assert live(request).request is request
-    assert said == ["Nothing more is compacted: its store fails (disk full)."]
+    assert len(said) == 1
+    assert "as long as its store fails (disk full)" in said[0]
+
+
+class Once(MemoryStore):
+    """Fails at its first write."""
+
+    failed = False
+
+    def put(self, contents, decisions=()):
+        if not self.failed:
+            self.failed = True
+            raise OSError("locked")
+        return super().put(contents, decisions)
+
+
+def test_a_store_that_comes_back_is_used_again_and_the_move_is_told(mocker) -> None:
+    clock = mocker.patch("agentcache.compaction.live.time.monotonic", return_value=1_000.0)
+    live = compactor(chat([]), Compaction(), Once())
+    request = offered(chat([log_of(1, 900)]))
+    assert live(request).request is request
+    assert live(request).request is request  # it is left in peace
+    clock.return_value += 31
+
+    late = live(request)
+
+    assert late.changed
+    assert "could not keep before" in late.moved
+
+
+def test_a_step_of_another_conversation_moves_nothing_before_bound_thinking() -> None:
+    live = compactor(claude([]), Compaction(large=None, high=3_000, low=1_000, keep=1))
+    results = [log_of(n, 60) for n in range(8)]
+
+    def mine(*more: str) -> dict[str, Any]:
+        request = offered(claude([*results[:2], *more]))
+        thinks = {"type": "thinking", "thinking": "so", "signature": "s"}
+        request["messages"][5]["content"].insert(0, thinks)
+        return request
+
+    first = live(mine("mine"), "fork")
+    assert live(offered(claude(results)), "parent").moved
+
+    after = live(mine("mine", "more"), "fork")
+
+    assert after.request["messages"][:6] == first.request["messages"][:6]
+    assert not after.moved
+
+
+def test_an_original_that_was_dropped_is_kept_again_where_it_is_at_hand() -> None:
+    store = MemoryStore(cap=3_000)
+    requests = [offered(chat([log_of(n, 900)])) for n in range(4)]
+    made = [compactor(chat([]), Compaction(), store)(one) for one in requests]
+    name = made[0].new[0].content_id
+    assert store.get(name) is None
+
+    again = compactor(chat([]), Compaction(), store)(requests[0])
+
+    assert again.changed
+    assert recall(store, {"id": name}) == log_of(0, 900)
+
+
+def test_who_has_tools_and_cannot_recall_is_named_once() -> None:
+    said: list[str] = []
+    live = compactor(chat([]), Compaction(), say=said.append)
+    own = {"type": "function", "function": {"name": "grep"}}
+    for _ in range(2):
+        live({**chat([log_of(1, 900)]), "tools": [own]}, "clerk")
+    assert len(said) == 1
+    assert "'clerk' has tools" in said[0]
+
+
+def test_a_call_that_forces_one_of_them_keeps_the_tools_of_its_conversation() -> None:
+    live = compactor(chat([]), Compaction())
+    own = {"type": "function", "function": {"name": "grep", "parameters": {}}}
+    forced = {"type": "function", "function": {"name": "grep"}}
+    first = live({**chat(["x"]), "tools": [own]}, recalls=True)
+    then = live({**chat(["x"]), "tools": [own], "tool_choice": forced}, recalls=True)
+    assert first.request["tools"] == then.request["tools"]
+    many = [{**own, "n": n} for n in range(127)]
+    assert len(live({**chat(["y"]), "tools": many}, recalls=True).request["tools"]) == 127
 
 
 @pytest.mark.parametrize("wire", LOOPS)

@@ -1,11 +1,13 @@
 """recall_result: what a placeholder stands for, whole or in part."""
 
 import json
+import time
 
 import pytest
 
-from agentcache.compaction import RECALL, MemoryStore, compact, recall, recall_tool
+from agentcache.compaction import RECALL, MemoryStore, compact, patterns, recall, recall_tool
 from agentcache.dialects import dialect
+from agentcache.errors import OptionError
 
 from .loops import LOOPS, chat, log_of
 
@@ -42,16 +44,93 @@ def test_lines_and_patterns_choose_with_their_numbers(held) -> None:
     ("asked", "said"),
     [
         ({"id": "nobody"}, "no result 'nobody' is kept. Call its tool again"),
-        ({}, "no result None is kept"),
+        ({}, "id is missing"),
+        ("{", "no JSON"),
+        ('["id"]', "no JSON object"),
         ({"lines": "all"}, "give the first and the last line"),
+        ({"lines": "9" * 5_000}, "give the first and the last line"),
+        ({"lines": 10**5_000}, "cannot be read"),
+        ({"lines": "40-10"}, "runs backwards: give 10-40"),
         ({"pattern": "("}, "is no regular expression"),
+        ({"pattern": "a{99999999999}"}, "is no regular expression"),
+        ({"pattern": "x" * 201}, "is longer than 200 characters"),
+        ({"pattern": "(a+)+$"}, "may take too long"),
+        ({"pattern": "(?:a|aa)+$"}, "may take too long"),
+        ({"pattern": "(?:(?:){65535}){65535}"}, "may take too long"),
+        ({"pattern": r"(a)\1"}, "may take too long"),
+        ({"pattern": "a?" * 60}, "may take too long"),
+        ({"pattern": "(a|a)" * 18}, "may take too long"),
+        ({"pattern": "(" * 20 + "a" + "{1,9})" * 20}, "may take too long"),
+        ({"pattern": ".*.*.*.*x"}, "may take too long"),
     ],
 )
 def test_what_cannot_be_met_is_answered(held, asked, said) -> None:
     store, name, _ = held
-    answer = recall(store, {"id": name, **asked} if asked.keys() & {"lines", "pattern"} else asked)
+    whole = not asked or isinstance(asked, str) or "id" in asked
+    answer = recall(store, asked if whole else {"id": name, **asked})
     assert answer.startswith("Error: ")
     assert said in answer
+
+
+def test_arguments_may_be_json_as_the_wire_has_them(held) -> None:
+    store, name, text = held
+    assert recall(store, json.dumps({"id": name})) == text
+    assert recall(store, json.dumps({"id": name, "lines": 2})).startswith("2: ")
+
+
+def test_an_open_range_goes_to_the_end(held) -> None:
+    store, name, text = held
+    rows = text.split("\n")
+    told = recall(store, {"id": name, "lines": "899-"})
+    assert told == "\n".join(f"{n}: {rows[n - 1]}" for n in range(899, len(rows) + 1))
+
+
+@pytest.mark.parametrize("error", [OSError("locked"), OptionError("lost"), RuntimeError("odd")])
+def test_a_store_that_breaks_is_answered(error) -> None:
+    class Broken(MemoryStore):
+        def get(self, content_id):
+            raise error
+
+    said = recall(Broken(), {"id": "x"})
+    assert said == "Error: result 'x' cannot be read now. Call its tool again."
+
+
+def test_a_content_that_is_none_is_answered() -> None:
+    store = MemoryStore()
+    store.put({"x": "{no json"})
+    assert "cannot be read now" in recall(store, {"id": "x"})
+
+
+@pytest.mark.parametrize("pattern", [r"(\d{1,3}\.){3}\d{1,3}", "ERROR|WARN", r"^a.*b$", r"\bfoo\b"])
+def test_the_patterns_that_people_write_are_searched_for(pattern) -> None:
+    store = MemoryStore()
+    store.put({"x": "=at 10.0.0.1\nERROR\na to b\nfoo"})
+    assert recall(store, {"id": "x", "pattern": pattern}).count("\n") == 0
+
+
+def test_only_the_start_of_a_long_line_is_searched() -> None:
+    store = MemoryStore()
+    store.put({"x": "=" + "a" * 2_000 + "FAILED\nFAILED"})
+    told = recall(store, {"id": "x", "pattern": "FAILED"})
+    assert told.split("\n") == [
+        "2: FAILED",
+        "[only the first 2000 characters of a line were searched]",
+    ]
+
+
+def test_a_search_ends_in_time(monkeypatch) -> None:
+    monkeypatch.setattr(patterns, "_TIME_S", 0.05)
+    store = MemoryStore()
+    store.put({"x": "=" + "\n".join(["a" * 2_000] * 5_000)})
+    begun_s = time.monotonic()
+    assert "takes too long" in recall(store, {"id": "x", "pattern": "a*b"})
+    assert time.monotonic() - begun_s < 20
+
+
+def test_a_dialect_that_is_none_is_refused() -> None:
+    assert recall_tool("openai.chat.text") == recall_tool("openai.chat")
+    with pytest.raises(OptionError, match=r"openai\.chat, openai\.responses, anth.*bedrock"):
+        recall_tool("openai")
 
 
 @pytest.mark.parametrize("wire", LOOPS)

@@ -17,6 +17,7 @@ from agentcache import Compaction, MemoryStore, SqliteStore, loopback
 from agentcache.compaction import RECALL
 from agentcache.dialects import dialect_of
 from agentcache.errors import OptionError
+from agentcache_crewai.summing import Summing
 
 BRIEF = "BRIEF\n" + "\n".join(
     f"{n}. The committee met {n} times in the old mill and wrote down what it had decided there."
@@ -598,3 +599,77 @@ def test_what_crewai_sums_up_is_a_fork_of_its_agents_conversation(model, preflig
         )
         found = agentcache.report(crew).breaks
         assert not [one for one in found if one.section == "messages"]
+
+
+def user(content: Any) -> dict[str, Any]:
+    return {"role": "user", "content": content}
+
+
+def said(content: Any, *called: str) -> dict[str, Any]:
+    wanted = [{"id": name, "function": {"name": name}} for name in called]
+    return {"role": "assistant", "content": content, **({"tool_calls": wanted} if called else {})}
+
+
+def result(name: str, content: str) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": name, "name": name, "content": content}
+
+
+PARTS = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
+IMAGE = [{"type": "image_url", "image_url": {"url": "x"}}]
+TURN = [user("Task"), said(None, "a", "b"), result("a", "OK"), result("b", "OK"), said("done")]
+SUMMED: dict[str, tuple[list[Any], int, int | None]] = {
+    "all": ([user("Task"), said("I did"), user("Important: 42")], 3, 3),
+    "several parts": ([user("Task"), said(PARTS), user("Important: 42")], 3, 3),
+    "several parts at first": ([user(PARTS), user("Important: 42")], 2, 2),
+    "an image": ([user("Task"), user(IMAGE), user("Important: 42")], 3, 3),
+    "a text of the prompt's own": ([user("Task"), said("ok"), user("summary")], 2, 2),
+    "a repeated text": ([user("Task"), *[said("ok")] * 40], 17, 17),
+    "a short result": (TURN, 5, 5),
+    "results in two parts": (TURN, 3, None),
+    "a turn without its results": (TURN, 2, 1),
+    "an empty one behind it": ([user("Task"), said("ok"), said("")], 2, 2),
+}
+
+
+def asked_for(chunk: list[Any]) -> list[str]:
+    module = pytest.importorskip("crewai.llms.context_window")
+    return [message["content"] for message in module.build_summary_prompt(chunk)]
+
+
+def part_of(rows: list[Any], asked: list[str]) -> int | None:
+    """How many messages the fork holds in place of the text in a prompt."""
+    part = Summing("Clerk", (), tuple(rows), list).first_part(asked)
+    return None if part is None else len(part[1])
+
+
+@counted
+@pytest.mark.parametrize("case", SUMMED)
+def test_a_summary_holds_exactly_the_messages_that_crewai_sums_up(case):
+    rows, count, held = SUMMED[case]
+    assert part_of(rows, asked_for(rows[:count])) == held
+
+
+@counted
+def test_a_summary_of_anything_else_is_left_to_crewai():
+    rows = [user("Task"), said("A" * 5000), user("Important: 42")]
+    cut = [user("Task"), said("A" * 2500)]
+    assert part_of(rows, asked_for(cut)) is None
+    assert part_of(rows, asked_for(rows[1:])) is None
+    assert part_of(rows, asked_for([*rows, user("more")])) is None
+    assert part_of(rows, ["Another system.", asked_for(rows)[1]]) is None
+    assert part_of(rows, ["Sum up.", "Task"]) is None
+    assert part_of(rows, []) is None
+
+
+@counted
+def test_what_a_part_of_a_prompt_cuts_in_two_is_not_lost(monkeypatch):
+    """A message longer than the window: CrewAI sums it up in pieces, and no piece is left out."""
+    with loopback.serve(script=looper("read_log", 4)) as provider:
+        plain = llm(provider)
+        monkeypatch.setattr(type(plain), "get_context_window_size", lambda _self: 8_000)
+        crew = crew_of(plain, read_log)
+        agentcache.wrap(crew, compact=Compaction(never=("read_log",)), preflight="local")
+        crew.kickoff()
+        assert any("[TOOL_RESULT" in r.raw.decode() for r in calls(provider))
+        sums = "".join(json.dumps(r.body) for r in calls(provider) if "precise assi" in str(r.body))
+        assert all(f"day 0 {n:04d} pump" in sums for n in range(0, 800, 40))

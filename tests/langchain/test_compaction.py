@@ -16,10 +16,13 @@ from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import StructuredTool
 
 import agentcache
-from agentcache import Compaction, SqliteStore, loopback
+from agentcache import Compaction, MemoryStore, SqliteStore, loopback
 from agentcache.compaction import RECALL
 from agentcache.dialects import dialect_of
+from agentcache.errors import OptionError
 from agentcache.loopback.scripts import _listed_tools
+from agentcache_langchain.recalling import recall_tool
+from agentcache_langchain.summing import hook, summed_now, unhook
 
 from .programs import BRIEF
 from .test_models import APIS, model_of, one_loop
@@ -316,3 +319,84 @@ def test_an_older_agent_reads_again_too(serve) -> None:
     results = [m for m in state["messages"] if isinstance(m, ToolMessage)]
     assert [m.name for m in results] == ["run_tests", RECALL]
     assert results[1].content == log_of(0, 300)
+
+
+def summing_of(provider: loopback.Loopback) -> Any:
+    editing = pytest.importorskip("langchain.agents.middleware")
+    return editing.SummarizationMiddleware(model=model_of(provider, "chat"))
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_unwrap_leaves_a_way_to_sum_up_that_the_program_has_set(serve, when) -> None:
+    summing = summing_of(serve(rounds(0)))
+
+    def mine(messages: Any) -> str:
+        return f"mine of {len(messages)}"
+
+    if when == "before":
+        summing._create_summary = mine
+    hook(summing)
+    if when == "after":
+        summing._create_summary = mine
+    unhook(summing)
+    assert summing._create_summary is mine
+    assert [name for name in vars(summing) if "create_summary" in name] == ["_create_summary"]
+
+
+def test_a_middleware_that_is_hooked_twice_notes_its_messages_once(serve) -> None:
+    provider = serve(rounds(0))
+    summing = summing_of(provider)
+    hook(summing)
+    once = summing._create_summary
+    hook(summing)
+    assert summing._create_summary is once
+    heard: list[Any] = []
+
+    class Heard(type(summing)):  # type: ignore[misc]
+        def _create_summary(self, messages: Any) -> str:
+            heard.append(summed_now())
+            return "said"
+
+    other = Heard(model=model_of(provider, "chat"))
+    hook(other)
+    assert other._create_summary(["one"]) == "said"
+    assert heard == [["one"]]
+    assert summed_now() is None
+    unhook(other)
+    assert "_create_summary" not in vars(other)
+
+
+def two_of(provider: loopback.Loopback, *given: Any) -> tuple[Any, Any]:
+    """Two agents, the tools of which one node runs."""
+    prebuilt = pytest.importorskip("langgraph.prebuilt")
+
+    def run_tests(n: int) -> str:
+        """Run the tests."""
+        return log_of(n, 300)
+
+    node = prebuilt.ToolNode([run_tests, *given])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = [prebuilt.create_react_agent(model_of(provider, "chat"), node) for _ in range(2)]
+    return made[0], made[1]
+
+
+def test_a_node_that_two_agents_share_reads_from_one_store(serve) -> None:
+    provider = serve(rounds(1, recalling))
+    first, second = two_of(provider)
+    store = MemoryStore()
+    agentcache.wrap(first, compact=True, store=store)
+    with pytest.raises(OptionError, match="Pass the same store= to every wrap"):
+        agentcache.wrap(second, compact=True)
+    agentcache.wrap(second, compact=True, store=store)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ask(second)
+    results = [one["content"] for one in bodies(provider)[-1]["messages"] if one["role"] == "tool"]
+    assert results[1] == log_of(0, 300)
+
+
+def test_a_recall_tool_of_the_programs_own_reads_from_the_store_of_wrap(serve) -> None:
+    first, _ = two_of(serve(rounds(0)), recall_tool(MemoryStore()))
+    with pytest.raises(OptionError, match="already reads recall_result from another"):
+        agentcache.wrap(first, compact=True)

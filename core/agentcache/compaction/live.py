@@ -31,6 +31,9 @@ _ROOM: Final = 64
 _SIZE: Final = 100_000_000
 """Conversations that are kept, and the characters they may hold on to beside the latest."""
 _DECISIONS: Final = 50_000
+_REST_S: Final = 30.0
+_MOST_TOOLS: Final = 127
+"""Tools beside which one more is offered: OpenAI's APIs take 128."""
 _CHAINED: Final = ("previous_response_id", "conversation")
 
 
@@ -82,6 +85,8 @@ class Compactor:
         self._version = 0
         self._tracks: list[Track] = []
         self._failed = False
+        self._rests_until_s = 0.0
+        self._kept: set[str] = set()
         self._lock = threading.RLock()
 
     @property
@@ -101,45 +106,56 @@ class Compactor:
     ) -> Shrunk:
         """The request as it is to be sent. Never raises: what a store refuses stays as it is.
 
-        Nothing is replaced for an agent that could not read it again: its request offers
-        `recall_result`, or is given it, if the agent `recalls` and has other tools. `ahead` says
+        Nothing is decided for an agent that could not read it again: its request offers
+        `recall_result`, or is given it, if the agent `recalls` and has other tools. What was
+        decided before holds for all, so that forks share what they inherit. `ahead` says
         that it is only counted now, and sent next: that a prefix moves is told then.
         """
         rows: Any = request.get(self._wire.messages_key)
         if not is_list(rows) or any(request.get(key) for key in _CHAINED):
             return Shrunk(request, request)
-        offered = self._offered(request) if recalls else request
         with self._lock:
-            return self._shrunk(request, offered, rows, agent, calls_left, ahead=ahead)
+            track = self._track(request, rows, agent)
+            offered = self._offered(request, track) if recalls else request
+            return self._shrunk(request, offered, track, rows, calls_left, ahead=ahead)
 
-    def _offered(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The request with the tool to recall by among its tools, where it has any."""
+    def _offered(self, request: Mapping[str, Any], track: Track) -> Mapping[str, Any]:
+        """The request with the tool to recall by among its tools, where it has any.
+
+        Not beside the one tool that a call for structured output forces.
+        """
         tools: Any = request.get("tools")
-        if not tools or self._offers_recall(request) or names_a_tool(request.get("tool_choice")):
+        if not tools or self._offers_recall(request) or len(tools) >= _MOST_TOOLS:
             return request
+        forced = len(tools) == 1 and names_a_tool(request.get("tool_choice"))
+        if forced and not track.offered:
+            return request
+        track.offered = True
         return {**request, "tools": [*tools, recall_tool(self._wire.name)]}
 
     def _shrunk(
         self,
         whole: Mapping[str, Any],
         request: Mapping[str, Any],
+        track: Track,
         rows: list[Any],
-        agent: str,
         calls: int | None,
         *,
         ahead: bool,
     ) -> Shrunk:
-        track, now_s = self._track(request, rows, agent), time.monotonic()
+        now_s = time.monotonic()
+        model = str(request.get("model") or request.get("modelId") or "")
+        binds = self._rule.binds(model, request)
         cold = bool(track.seen_s) and now_s - track.seen_s > self._ttl.seconds
-        moved = self._known(track, track.grow(rows), track.sent)
+        moved = self._known(track, track.grow(rows), binds=binds)
         track.keep_open(self.wish.least, self.wish.never)
         new: dict[str, Decision] = {}
         if self._offers_recall(request):
-            model = str(request.get("model") or request.get("modelId") or "")
-            binds = self._rule.binds(model, request)
             economy = Economy(self._rule, self._ttl, calls, cold, binds=binds)
-            new, stepped = self._settle(track, economy, agent)
+            new, stepped = self._settle(track, economy, track.agent)
             moved = stepped or moved
+        elif request.get("tools") and any(self._is_large(p) for p in track.open):
+            self._say_kept(track.agent)
         if ahead:
             track.moved = track.moved or moved
         else:
@@ -180,32 +196,70 @@ class Compactor:
         tools = self._wire.tools_of(request)
         return any(is_json(tool) and self._wire.tool_name(tool) == RECALL for tool in tools)
 
-    def _known(self, track: Track, fresh: Sequence[Piece], sent: int) -> str:
-        """Apply what was decided before; says so where that changes what was sent in full."""
-        unknown = [piece.name for piece in fresh if piece.name not in self._decided]
-        self._remember(self._stored(unknown))
-        asked = fresh if track.version == self._version else (*track.open, *fresh)
-        known = {p.name: self._decided[p.name] for p in asked if p.name in self._decided}
+    def _known(self, track: Track, fresh: Sequence[Piece], *, binds: bool) -> str:
+        """Apply what was decided before; says so where that changes what was sent in full.
+
+        What stands before thinking that is bound to it stays as it was sent.
+        """
+        every = (*track.open, *fresh)
+        asked = every if track.unasked else fresh
+        unknown = {p.name: p for p in asked if p.name not in self._decided}
+        track.unasked = not self._recalled(unknown)
+        asked = asked if track.version == self._version else every
+        held = [p for p in asked if p.name in self._decided]
+        if binds:
+            held = [p for p in held if p.row >= track.sent or not track.thinks_behind(p.row)]
+        known = {p.name: self._decided[p.name] for p in held}
         track.version = self._version
         first = track.take(known)
-        if first is None or first >= sent:
+        if first is None or first >= track.sent:
             return ""
         step = max(d.step for d in known.values())
-        return f"Compaction step {step}, which another conversation took, holds here too."
+        which = f"Compaction step {step}" if step else "Compaction"
+        return f"{which}, which another conversation took, holds here too."
 
-    def _stored(self, names: Sequence[str]) -> Mapping[str, Decision]:
+    def _recalled(self, pieces: Mapping[str, Piece]) -> bool:
+        """Ask the store what was decided about these, and keep their originals; False: ask again.
+
+        A store may have dropped an original since: it is here.
+        """
+        if not pieces:
+            return True
+        if self._rests():
+            return False
         try:
-            return self.store.decided(names) if names else {}
+            found = self.store.decided(list(pieces))
+            originals = {d.content_id: pieces[name].exact for name, d in found.items()}
+            if originals:
+                self.store.put(originals)
         except Exception as error:  # noqa: BLE001 - a store that fails never breaks the host
             self._fail(error)
-            return {}
+            return False
+        self._remember(found)
+        return True
+
+    def _is_large(self, piece: Piece) -> bool:
+        return self.wish.large is not None and piece.tokens >= self.wish.large
+
+    def _say_kept(self, agent: str) -> None:
+        """Say once whose results stay as they are."""
+        if agent not in self._kept:
+            self._kept.add(agent)
+            self._say(
+                f"Not compacted: agent {agent!r} has tools, but is not offered {RECALL!r}, so that "
+                "it could not read again what was replaced."
+            )
+
+    def _rests(self) -> bool:
+        """Whether the store has failed lately, and is left in peace."""
+        return time.monotonic() < self._rests_until_s
 
     def _settle(
         self, track: Track, economy: Economy, agent: str
     ) -> tuple[dict[str, Decision], str]:
         """Decide, store, and put placeholders; says so where the prefix moves."""
         pieces, moves, why = settled(track, self.wish, economy, self._steps)
-        if not pieces:
+        if not pieces or self._rests():
             return {}, ""
         try:
             originals = {piece.content_id: piece.exact for piece in pieces}
@@ -216,9 +270,10 @@ class Compactor:
         self._remember(new)
         track.version = self._version
         before = track.tokens[1]
-        track.take(new)
+        first = track.take(new)
         if not moves:
-            return new, ""
+            late = first is not None and first < track.sent
+            return new, "Compaction: what its store could not keep before is kept now." * late
         of = f" of agent {agent!r}" if agent else ""
         told = (
             f"Compaction step {self._steps}: {len(pieces)} results{of} were replaced, and its "
@@ -237,7 +292,11 @@ class Compactor:
             del self._decided[next(iter(self._decided))]
 
     def _fail(self, error: Exception) -> None:
+        self._rests_until_s = time.monotonic() + _REST_S
         if not self._failed:
             self._failed = True
-            self._say(f"Nothing more is compacted: its store fails ({error}).")
+            self._say(
+                f"Nothing more is compacted as long as its store fails ({error}); it is asked "
+                f"again every {_REST_S:.0f} seconds."
+            )
         _log.warning("agentcache could not use its store: %s", error)

@@ -2,41 +2,34 @@
 
 import importlib
 import json
-import os
 import sqlite3
 import threading
-import time
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from agentcache.compaction.decisions import Decision, read, written
+from agentcache.compaction.files import OwnFile, at_once
 from agentcache.errors import MissingExtraError, OptionError
 
 __all__ = ["ContentStore", "MemoryStore", "SqliteStore"]
 
 _CAP: Final = 1_000_000_000
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS contents (
-    id TEXT PRIMARY KEY, packed BLOB NOT NULL, size INTEGER NOT NULL, used INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS oldest ON contents (used);
-CREATE TABLE IF NOT EXISTS decisions (name TEXT PRIMARY KEY, told BLOB NOT NULL) WITHOUT ROWID;
-"""
 _PUT: Final = """
-INSERT OR REPLACE INTO contents
+INSERT INTO contents (id, packed, size, used)
 VALUES (?, ?, ?, (SELECT COALESCE(MAX(used), 0) + 1 FROM contents))
+ON CONFLICT (id) DO UPDATE SET packed = excluded.packed, size = excluded.size, used = excluded.used
 """
 _USE: Final = """
-UPDATE contents SET used = (SELECT MAX(used) + 1 FROM contents) WHERE id = ?
+UPDATE contents SET used = (SELECT MAX(used) + 1 FROM contents)
+WHERE id = ? AND used < (SELECT MAX(used) FROM contents)
 """
 _DECIDE: Final = "INSERT OR IGNORE INTO decisions VALUES (?, ?)"
 _DECIDED: Final = "SELECT name, told FROM decisions WHERE name IN (SELECT value FROM json_each(?))"
 _LEVEL: Final = 1
-_PATIENCE_S: Final = 30.0
-_AGAIN_S: Final = 0.02
+_PLAIN: Final = b"plain"
 
 
 class ContentStore(Protocol):
@@ -76,14 +69,14 @@ class MemoryStore:
     def put(
         self, contents: Mapping[str, str], decisions: Iterable[Decision] = ()
     ) -> Mapping[str, Decision]:
-        """Keep contents by their ids; those used longest ago make room."""
+        """Keep contents by their ids; of the others, those used longest ago make room."""
         packed = {name: _packed(text) for name, text in contents.items()}
         with self._lock:
             held = {d.name: self._decided.setdefault(d.name, d) for d in decisions}
             for name, blob in packed.items():
                 self._size += len(blob) - len(self._held.pop(name, b""))
                 self._held[name] = blob
-            while self._size > self._cap and len(self._held) > 1:
+            while self._size > self._cap and len(self._held) > len(packed):  # the new: at the end
                 self._size -= len(self._held.pop(next(iter(self._held))))
         return held
 
@@ -125,33 +118,34 @@ class SqliteStore:
         """Open or make the file.
 
         Raises:
-            OptionError: no file can stand there, another one does, or `key` is none.
+            OptionError: no file can stand there, another one does, or `key` is not its key.
             MissingExtraError: a `key` is given, and cryptography is not installed.
 
         """
         self.path = Path(path).absolute()
         self._cap = _checked(cap)
         self._fernet = None if key is None else _fernet(key)
-        self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
-        self._lock = threading.Lock()
-        try:
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-            with self._connection() as line:
-                line.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
-            self.close()
-            raise OptionError(f"{str(self.path)!r} cannot be a store: {error}.") from error
+        self._file = OwnFile(self.path, self._seal, self._check)
 
-    def _connection(self) -> sqlite3.Connection:
-        line: sqlite3.Connection | None = getattr(self._local, "line", None)
-        if line is None:
-            line = sqlite3.connect(self.path, timeout=_PATIENCE_S, check_same_thread=False)
-            self._local.line = line
-            with self._lock:
-                self._opened.append(line)
-            _set_up(line)
-        return line
+    def _seal(self) -> bytes:
+        return _PLAIN if self._fernet is None else bytes(self._fernet.encrypt(_PLAIN))
+
+    def _check(self, told: bytes) -> None:
+        """Refuse a file that was not written with this key."""
+        if self._fernet is None and told == _PLAIN:
+            return
+        if self._fernet is None:
+            raise OptionError(f"{str(self.path)!r} is encrypted: pass key=.")
+        if told == _PLAIN:
+            raise OptionError(f"{str(self.path)!r} is not encrypted: drop key=.")
+        try:
+            self._fernet.decrypt(told)
+        except Exception as error:
+            if type(error).__name__ != "InvalidToken":  # of cryptography
+                raise
+            raise OptionError(
+                f"{str(self.path)!r} was written with another key. Pass that one as key=."
+            ) from error
 
     def put(
         self, contents: Mapping[str, str], decisions: Iterable[Decision] = ()
@@ -161,11 +155,9 @@ class SqliteStore:
         packed = {name: self._packed(text) for name, text in contents.items()}
         if not packed and not made:
             return {}
-        line = self._connection()
-        with line:
+        with self._file.line() as line, line:
             line.execute("BEGIN IMMEDIATE")
-            for name, blob in packed.items():
-                line.execute(_PUT, (name, blob, len(blob)))
+            line.executemany(_PUT, ((name, blob, len(blob)) for name, blob in packed.items()))
             line.executemany(_DECIDE, made.items())
             self._drop(line, packed)
         return self.decided([*made])
@@ -174,7 +166,7 @@ class SqliteStore:
         """What was decided under these names."""
         if not names:
             return {}
-        rows = self._connection().execute(_DECIDED, (json.dumps(list(names)),)).fetchall()
+        rows = self._file.rows(_DECIDED, json.dumps(list(names)))
         return {name: read(self._unpacked(told)) for name, told in rows}
 
     def _packed(self, text: str) -> bytes:
@@ -187,63 +179,47 @@ class SqliteStore:
         except Exception as error:
             if type(error).__name__ not in ("error", "InvalidToken"):  # of zlib, of cryptography
                 raise
-            raise OptionError(f"{str(self.path)!r} was written with another key.") from error
+            raise OptionError(f"{str(self.path)!r} is damaged: not all can be read.") from error
 
-    def _drop(self, line: sqlite3.Connection, new: Iterable[str]) -> None:
-        keep = set(new)
-        (size,) = line.execute("SELECT COALESCE(SUM(size), 0) FROM contents").fetchone()
-        for name, one in line.execute("SELECT id, size FROM contents ORDER BY used").fetchall():
+    def _drop(self, line: sqlite3.Connection, new: Collection[str]) -> None:
+        """Make room, the oldest first; what is new stays, even where it is more than the cap."""
+        ((size,),) = line.execute("SELECT size FROM totals").fetchall()
+        if size <= self._cap:
+            return
+        gone: list[tuple[str]] = []
+        oldest = line.execute("SELECT id, size FROM contents ORDER BY used")
+        for name, one in oldest:  # read only as far as it takes
             if size <= self._cap:
-                return
-            if name not in keep:
-                line.execute("DELETE FROM contents WHERE id = ?", (name,))
+                break
+            if name not in new:
+                gone.append((name,))
                 size -= one
+        oldest.close()
+        line.executemany("DELETE FROM contents WHERE id = ?", gone)
 
     def get(self, content_id: str) -> str | None:
         """The content, byte for byte; None if it is not there any more."""
-        line = self._connection()
-        row = line.execute("SELECT packed FROM contents WHERE id = ?", (content_id,)).fetchone()
-        if row is None:
-            return None
-        with line:
-            line.execute(_USE, (content_id,))
-        return self._unpacked(row[0])
+        with self._file.line() as line:
+            rows = line.execute("SELECT packed FROM contents WHERE id = ?", (content_id,))
+            found = rows.fetchall()
+            if found:
+                with at_once(line):
+                    line.execute(_USE, (content_id,))
+        return self._unpacked(found[0][0]) if found else None
 
     def __len__(self) -> int:
         """How many contents there are."""
-        (count,) = self._connection().execute("SELECT COUNT(*) FROM contents").fetchone()
+        ((count,),) = self._file.rows("SELECT COUNT(*) FROM contents")
         return int(count)
 
     def close(self) -> None:
-        """Close all connections; the store may be opened again."""
-        with self._lock:
-            lines, self._opened = self._opened, []
-        self._local = threading.local()
-        for line in lines:
-            line.close()
-
-
-def _set_up(line: sqlite3.Connection) -> None:
-    """Turn the write-ahead log on; SQLite does not wait by itself while another process does so."""
-    until_s = time.monotonic() + _PATIENCE_S
-    while not _is_set_up(line):
-        if time.monotonic() > until_s:
-            raise sqlite3.OperationalError("database is locked")
-        time.sleep(_AGAIN_S)
-
-
-def _is_set_up(line: sqlite3.Connection) -> bool:
-    try:
-        line.execute("PRAGMA journal_mode=WAL")
-        line.execute("PRAGMA synchronous=FULL")
-    except sqlite3.OperationalError as error:
-        if "locked" not in str(error):
-            raise
-        return False
-    return True
+        """Close the file; the next use opens it again."""
+        self._file.close()
 
 
 def _checked(cap: int) -> int:
+    if not isinstance(cap, int) or isinstance(cap, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OptionError(f"cap={cap!r:.60} is no whole number of bytes.")
     if cap <= 0:
         raise OptionError(f"cap={cap} leaves no room for anything.")
     return cap
@@ -256,8 +232,9 @@ def _fernet(key: str | bytes) -> Any:
         raise MissingExtraError("encryption", "cryptography") from error
     try:
         return fernet.Fernet(key)
-    except ValueError as error:
-        raise OptionError(f"key= is no key of cryptography.fernet: {error}.") from error
+    except (ValueError, TypeError) as error:
+        why = str(error).rstrip(".")
+        raise OptionError(f"key= is no key of cryptography.fernet: {why}.") from error
 
 
 def _packed(text: str) -> bytes:

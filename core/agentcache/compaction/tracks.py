@@ -38,6 +38,8 @@ class Track:
         self.agent = agent
         self.size = 0
         self.changed = False
+        self.offered = False
+        self.unasked = False
         self.version = 0
         self.out: list[Any] = []
         self.open: list[Piece] = []
