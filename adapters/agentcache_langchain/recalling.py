@@ -42,13 +42,22 @@ class RecallTool(StructuredTool):
         return self._store is not None and self._store is not store
 
 
+class _Given(RecallTool):
+    """One that `give` put into a node: `take` takes no other."""
+
+
 def recall_tool(store: ContentStore) -> RecallTool:
+    """The tool, as LangChain runs it: for agents whose tools run in code of the program's own."""
+    return _made(store, RecallTool)
+
+
+def _made(store: ContentStore, kind: type[RecallTool]) -> RecallTool:
     """The tool, as LangChain runs it."""
 
     def recall_result(id: str, lines: str | None = None, pattern: str | None = None) -> str:  # noqa: A002 - the name in the placeholders
         return recall(store, {"id": id, "lines": lines, "pattern": pattern})
 
-    return RecallTool.of(store, recall_result)
+    return kind.of(store, recall_result)
 
 
 class _Left(list[Any]):
@@ -98,7 +107,7 @@ def _let_run(node: Any, store: ContentStore) -> None:
     if not held or RECALL in held:
         return
     maker = next(cls for cls in type(node).__mro__ if cls.__name__ == "ToolNode")
-    made = cast("dict[str, Any]", vars(maker([recall_tool(store)])))
+    made = cast("dict[str, Any]", vars(maker([_made(store, _Given)])))
     for name, own in made.items():
         if is_a(own, dict) and RECALL in own:
             vars(node)[name][RECALL] = own[RECALL]
@@ -113,7 +122,7 @@ def runs(runners: Iterable[Any], names: Iterable[str]) -> bool:
 def take(runners: Iterable[Any], asides: Iterable[Any]) -> None:
     """Take the tool out again, and put the edits back."""
     for node in runners:
-        if isinstance(node.tools_by_name.get(RECALL), RecallTool):
+        if isinstance(node.tools_by_name.get(RECALL), _Given):
             for own in cast("dict[str, Any]", vars(node)).values():
                 if is_a(own, dict):
                     own.pop(RECALL, None)

@@ -256,7 +256,9 @@ def _session(group: _Group, attachment: Attachment, found: Found) -> Session:
     options = attachment.options
     tools = {p.name: group.wire.tools(p.model, p.tools) for p in group.places}
     for place in group.places:
-        if _recalls(place, group, attachment, found):
+        name_of = dialect(group.wire.dialect).tool_name
+        own = RECALL in map(name_of, tools[place.name])
+        if not own and _recalls(place, group, attachment, found):
             tools[place.name].append(recall_tool(group.wire.dialect))
     adds = options.tools == "auto" and all(group.wire.adds_tools(p.model) for p in group.places)
     given = options.session or next((s for s in attachment.sessions if _accepts(s, group)), None)

@@ -400,3 +400,24 @@ def test_a_recall_tool_of_the_programs_own_reads_from_the_store_of_wrap(serve) -
     first, _ = two_of(serve(rounds(0)), recall_tool(MemoryStore()))
     with pytest.raises(OptionError, match="already reads recall_result from another"):
         agentcache.wrap(first, compact=True)
+
+
+def test_an_agent_that_brings_the_tool_itself_keeps_it(serve) -> None:
+    lang = pytest.importorskip("agentcache_langchain")
+    agents = pytest.importorskip("langchain.agents")
+    provider, store = serve(rounds(1, recalling)), agentcache.MemoryStore()
+
+    def run_tests(n: int) -> str:
+        """Run the tests."""
+        return log_of(n, 300)
+
+    agent = agents.create_agent(
+        model_of(provider, "chat"), [run_tests, lang.recall_tool(store)], system_prompt="Fix."
+    )
+    state = ask(agentcache.wrap(agent, compact=True, store=store))
+    results = [m for m in state["messages"] if isinstance(m, ToolMessage)]
+    assert results[1].content == log_of(0, 300)
+    tools = json.dumps(bodies(provider)[0]["tools"])
+    assert tools.count('"recall_result"') == 1
+    ask(agentcache.unwrap(agent))
+    assert '"recall_result"' in json.dumps(bodies(provider)[-1]["tools"])
