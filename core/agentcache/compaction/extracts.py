@@ -16,6 +16,9 @@ _BRIEF: Final[_Sizes] = (0, 1, 0, 100)
 """First lines, telling ones, last ones, and characters of each: of a result that was never sent, be
 it long or not so long, and of one that the model has read before."""
 _LONG: Final = 8_000
+_FRONT: Final = 16_000
+_BACK: Final = 24_000
+"""Bytes of a longer text that are searched at its beginning and at its end."""
 _TELLING: Final = (
     *(b"error", b"errors", b"fail", b"failed", b"failure", b"failures", b"exception", b"fatal"),
     *(b"panic", b"denied", b"refused", b"not found", b"no such", b"timed out"),
@@ -58,9 +61,21 @@ def extract(text: str, *, brief: bool = False) -> list[str]:
 
 def _telling(text: str, first: int, end: int, most: int) -> list[int]:
     """The first lines, by number, of those from `first` to before `end` that say how it went."""
-    data = text.encode("utf-8", "surrogatepass").lower()  # which leaves all but ASCII alone
-    found = {n for word in _ROOTS for n in _lines_with(data, word, first, end, most)}
+    data = text.encode("utf-8", "surrogatepass")
+    found: set[int] = set()
+    for begin, piece in _searched(data):
+        lines = data.count(b"\n", 0, begin)
+        limits = (first - lines, end - lines)
+        found |= {lines + n for word in _ROOTS for n in _lines_with(piece, word, *limits, most)}
     return sorted(found)[:most]
+
+
+def _searched(data: bytes) -> list[tuple[int, bytes]]:
+    """What of a text is searched, each with where it begins: all of it, or its two ends."""
+    if len(data) <= _FRONT + _BACK:
+        return [(0, data.lower())]  # which leaves all but ASCII alone
+    back = len(data) - _BACK
+    return [(0, data[:_FRONT].lower()), (back, data[back:].lower())]
 
 
 def _lines_with(data: bytes, word: bytes, first: int, end: int, most: int) -> Iterator[int]:
