@@ -17,6 +17,7 @@ from compaction import compaction
 from deciding import deciding
 from finding import finding
 from forking import forking
+from graphs import clusters, graphs
 from importing import import_time
 from kickoff import kickoff
 from looking import looking
@@ -31,9 +32,11 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "compaction": compaction,
     "deciding": deciding,
     "memory": memory,
+    "graphs": graphs,
+    "dask": clusters,
     "kickoff": kickoff,
 }
-_PACKAGES = ("agentcache", "anthropic", "crewai", "openai", "pydantic")
+_PACKAGES = ("agentcache", "anthropic", "crewai", "distributed", "openai", "pydantic")
 _MET = {True: "met", False: "NOT MET", None: ""}
 
 

@@ -12,8 +12,10 @@ except ImportError as error:
 
     raise MissingExtraError("crewai", "crewai") from error
 
+from agentcache_crewai.parallels import in_parallel
+from agentcache_crewai.running import runner
 from agentcache_crewai.wrapping import attachments, unwrap, wrap
 
 del _crewai
 
-__all__ = ["attachments", "unwrap", "wrap"]
+__all__ = ["attachments", "in_parallel", "runner", "unwrap", "wrap"]

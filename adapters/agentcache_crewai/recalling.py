@@ -93,7 +93,7 @@ def giving(x: object, options: Options) -> Generator[None]:
     given: list[tuple[list[Any], list[Any]]] = []
     try:
         if options.compact is not None:
-            given += _give(x, _store_of(options))
+            given += _give(x, options.kept_in)
         yield
     except BaseException:
         for tools, before in given:
@@ -177,12 +177,6 @@ def _add(owner: Any, tool: RecallResult, store: ContentStore) -> bool:
         return False
     tools[:] = [*rest, tool]
     return True
-
-
-def _store_of(options: Options) -> ContentStore:
-    """Where the originals are: a session that is joined may keep them in another store."""
-    compactor = None if options.session is None else options.session.compactor
-    return options.store if compactor is None else compactor.store
 
 
 def _most(holder: Any, llm: BaseLLM) -> int | None:

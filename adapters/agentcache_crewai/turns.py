@@ -9,13 +9,12 @@ from contextlib import (
     contextmanager,
 )
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from crewai import BaseLLM
 
 from agentcache.attach import Attachment
-from agentcache.blocks import Keys
 from agentcache.breaks.vendors import Verdict
 from agentcache.dialects import dialect
 from agentcache.dialects.base import is_list
@@ -150,8 +149,7 @@ class Turn:
         now, fork = summing_now(), self.stand.fork
         if now is None or not self.speech.side_call or self.ahead:
             return None
-        session = fork.session
-        parts = session.parent.dialect.split(request)
+        parts = fork.session.parent.dialect.split(request)
         said = [text for row in parts.messages for text in texts_of(row.get("content"))]
         part = now.first_part([*parts.system, *said])
         if part is None:
@@ -162,9 +160,7 @@ class Turn:
             return None
         shrunk = fork.shrink(whole)
         made = fork.rewrite(shrunk.request, shrunk=shrunk, name=now.agent)
-        fork.summed_up(now.agent)
-        original = session.prints(session.blocks(request, Keys()))
-        return replace(made, compacted=True, original=original, allowed=())
+        return fork.summed_up(made, request, now.agent)
 
     def pass_through(self, reason: str) -> None:
         """The request goes out as the program made it, though it was to be a fork."""

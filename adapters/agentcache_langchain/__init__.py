@@ -13,8 +13,9 @@ except ImportError as error:
     raise MissingExtraError("langchain", "langchain_core") from error
 
 from agentcache_langchain.recalling import recall_tool
+from agentcache_langchain.running import in_parallel, runner
 from agentcache_langchain.wrapping import attachments, unwrap, wrap
 
 del _langchain_core
 
-__all__ = ["attachments", "recall_tool", "unwrap", "wrap"]
+__all__ = ["attachments", "in_parallel", "recall_tool", "runner", "unwrap", "wrap"]

@@ -14,7 +14,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from agentcache.allow import refusal_text
 from agentcache.anchors import Follows
 from agentcache.attach import Attachment
-from agentcache.blocks import Keys, dumps
+from agentcache.blocks import dumps
 from agentcache.dialects.base import is_json
 from agentcache.dialects.openai_chat import texts_of
 from agentcache.flights import Flight
@@ -341,11 +341,7 @@ def _summary(stand: Stand, before: dict[str, Any]) -> Rewrite | None:
     whole = fork.summary(before, said, prompt)
     if whole is None:
         return None
-    made = _rewrite(agent, summed.agent, whole, None)
-    fork.summed_up()
-    session = stand.session
-    original = session.prints(session.blocks(before, Keys()))
-    return replace(made, compacted=True, original=original, allowed=())
+    return fork.summed_up(_rewrite(agent, summed.agent, whole, None), before)
 
 
 def _tell(run: Any, session: Session, rewrite: Rewrite) -> None:

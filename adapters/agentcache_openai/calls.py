@@ -23,7 +23,7 @@ from agentcache.flights import Flight
 from agentcache.recordings.secrets import kept_headers
 from agentcache.sdk.answers import Tally
 
-__all__ = ["Going", "going_now", "put_back", "then"]
+__all__ = ["Going", "going_now", "json_of", "put_back", "then"]
 
 Opens = Callable[[Json, Mapping[str, str]], Flight]
 """Opens the record of a call, by its body and those of its headers that bear on a cache."""
@@ -47,8 +47,8 @@ class Going:
         self._opens, self._model = opens, model
         self._tokens: list[Token[Going | None]] = []
         self._flight: Flight | None = None
-        self._tally = Tally()
         self._reading = False
+        self.tally = Tally()
         self.record = ExitStack()
 
     def __enter__(self) -> None:
@@ -81,8 +81,8 @@ class Going:
             if self._model:
                 body.setdefault("model", self._model)
             flight = self._opens(body, headers)
-            flight.held = flight.ungated()
-            self.record.enter_context(flight.sending(flight.held, self._tally))
+            flight.held = flight.held or flight.ungated()
+            self.record.enter_context(flight.sending(flight.held, self.tally))
             self._flight = flight
         except Exception:  # noqa: BLE001 - recording never breaks the host
             _log.exception("agentcache could not record a call; it goes out all the same")
@@ -90,6 +90,7 @@ class Going:
     def answered(self, answer: Any) -> Any:
         """An answer, recorded. What is still to be read records itself as it is, in place."""
         if self._flight is None:
+            self.record.close()
             return answer
         try:
             whole = self._whole(answer)
@@ -109,7 +110,7 @@ class Going:
         if response is not None and not response.is_closed:
             self._wait(answer, response)
             return False
-        self._tally.notice(answer if response is None else _body(response))
+        self.tally.notice(answer if response is None else json_of(response))
         return True
 
     def _tapped(self, stream: Any) -> None:
@@ -146,13 +147,13 @@ class Going:
         """Read a piece of a stream; the last event of Responses holds the whole response."""
         if self._flight is not None:
             self._flight.event()
-        self._tally.notice(getattr(piece, "response", None) or piece)
+        self.tally.notice(getattr(piece, "response", None) or piece)
 
     def _wait(self, raw: Any, response: Any) -> None:
         """Record a raw answer when it is parsed or read, or else when it is closed."""
 
         def done(_: Any) -> None:
-            self._tally.notice(_body(response))
+            self.tally.notice(json_of(response))
             self.record.close()
 
         _tap(raw, {"parse": self.answered, "read": done, "close": done})
@@ -227,7 +228,7 @@ async def _later(
     return go_on(answer)
 
 
-def _body(response: Any) -> Any:
+def json_of(response: Any) -> Any:
     """The JSON of a response that was read whole; nothing if it was not, or is none."""
     try:
         return json.loads(response.content)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from agentcache.errors import AgentcacheError, AgentcacheWarning, CacheBreakWarning
     from agentcache.forks import Fork
     from agentcache.gate import Gate
+    from agentcache.graphs import Budget, TaskGraph
     from agentcache.ledger import Call, Ledger
+    from agentcache.parallels import aparallel, parallel
     from agentcache.parent import CacheDomain, Parent, freeze
     from agentcache.reports import Report
     from agentcache.rules import Rule, rule_for
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AgentcacheError",
     "AgentcacheWarning",
+    "Budget",
     "CacheBreak",
     "CacheBreakWarning",
     "CacheDomain",
@@ -44,11 +47,14 @@ __all__ = [
     "Rule",
     "Session",
     "SqliteStore",
+    "TaskGraph",
     "Usage",
+    "aparallel",
     "compact",
     "find_break",
     "freeze",
     "observe",
+    "parallel",
     "report",
     "rule_for",
     "session",
@@ -60,6 +66,7 @@ __all__ = [
 _HOME = {
     "AgentcacheError": "errors",
     "AgentcacheWarning": "errors",
+    "Budget": "graphs",
     "CacheBreak": "breaks",
     "CacheBreakWarning": "errors",
     "CacheDomain": "parent",
@@ -74,11 +81,14 @@ _HOME = {
     "Rule": "rules",
     "Session": "sessions",
     "SqliteStore": "compaction",
+    "TaskGraph": "graphs",
     "Usage": "usage",
+    "aparallel": "parallels",
     "compact": "compaction",
     "find_break": "breaks",
     "freeze": "parent",
     "observe": "wrapping",
+    "parallel": "parallels",
     "report": "wrapping",
     "rule_for": "rules",
     "session": "wrapping",

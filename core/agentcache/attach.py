@@ -63,6 +63,12 @@ class Options:
     compact: Compaction | None = None
     store: ContentStore = field(default_factory=MemoryStore)
 
+    @property
+    def kept_in(self) -> ContentStore:
+        """Where originals are kept: a session that is joined may have another store."""
+        compactor = None if self.session is None else self.session.compactor
+        return self.store if compactor is None else compactor.store
+
 
 class Watch:
     """Keeps the bill of what is forked beside what the program alone would have paid."""
@@ -108,9 +114,7 @@ class Attachment:
     @property
     def store(self) -> ContentStore:
         """Where compaction keeps originals: the store of a session that was joined, if any."""
-        joined = self.options.session
-        kept = None if joined is None else joined.compactor
-        return self.options.store if kept is None else kept.store
+        return self.options.kept_in
 
     @property
     def ledger(self) -> Ledger:

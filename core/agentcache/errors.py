@@ -8,6 +8,10 @@ AgentcacheError
 ├── FrozenError         (ValueError)       a request differs from what the parent froze
 ├── ForeignToolError    (PermissionError)  an agent insists on a tool that is not its own
 ├── OptionError         (ValueError)       an option that cannot be had
+│   └── GraphError                         a task graph that cannot run: a cycle, an unknown name
+├── OutputError         (ValueError)       an answer that does not fit the type asked for
+├── BudgetError         (RuntimeError)     a budget is spent: nothing more was sent
+├── TaskError           (RuntimeError)     tasks of a graph failed
 ├── EndpointError       (ConnectionError)  an endpoint that does not answer
 └── EngineError         (RuntimeError)     the embedded engine or its model cannot be used
 
@@ -18,14 +22,18 @@ AgentcacheWarning (UserWarning)
 __all__ = [
     "AgentcacheError",
     "AgentcacheWarning",
+    "BudgetError",
     "CacheBreakWarning",
     "EndpointError",
     "EngineError",
     "ForeignToolError",
     "FrozenError",
+    "GraphError",
     "MissingExtraError",
     "NothingToForkError",
     "OptionError",
+    "OutputError",
+    "TaskError",
     "ToolConflictError",
     "UnknownObjectError",
 ]
@@ -69,6 +77,22 @@ class ForeignToolError(AgentcacheError, PermissionError):
 
 class OptionError(AgentcacheError, ValueError):
     """An option, or a combination of options, cannot be had."""
+
+
+class GraphError(OptionError):
+    """A task graph that cannot run; the message names the tasks."""
+
+
+class OutputError(AgentcacheError, ValueError):
+    """A model's answer does not fit the type that was asked for."""
+
+
+class BudgetError(AgentcacheError, RuntimeError):
+    """The budget is spent; what was asked for was not sent."""
+
+
+class TaskError(AgentcacheError, RuntimeError):
+    """Tasks of a graph failed; the message names each with its error."""
 
 
 class EndpointError(AgentcacheError, ConnectionError):

@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +32,7 @@ from agentcache.talks import Talk
 from agentcache.transcripts import Transcript
 
 if TYPE_CHECKING:
+    from agentcache.parent import Parent
     from agentcache.sessions import Session
 
 __all__ = ["Fork"]
@@ -123,9 +124,15 @@ class Fork:
         wire = session.parent.dialect
         return session.summaries.request(wire, name or self._name, said, prompt, own, system)
 
-    def summed_up(self, name: str = "") -> None:
-        """Say that this agent's conversation begins anew behind a summary."""
-        self._session.summaries.summed_up(name or self._name)
+    def summed_up(self, made: Rewrite, own: Mapping[str, Any], name: str = "") -> Rewrite:
+        """A rewritten `summary` as it stands in the place of the framework's `own` request.
+
+        This agent's conversation is expected to begin anew behind it.
+        """
+        session = self._session
+        session.summaries.summed_up(name or self._name)
+        original = session.prints(session.blocks(own, Keys()))
+        return replace(made, compacted=True, original=original, allowed=())
 
     def rewrite(
         self,
@@ -298,7 +305,7 @@ class Fork:
             last: list[Json] = [{"type": wire.text_type, "text": NO_CALL_LINE}]
             messages = (*messages, *wire.opened(last, ()))
         laid = Parts(parts.system, messages, parts.tools, rest)
-        own = (lift(t, parent.context) for t in parts.system if t != parent.system)
+        own = (lift(t, parent.context) for t in _behind(parent, parts.system))
         mine = [tool for tool in parts.tools if wire.tool_name(tool) not in union]
         added, more_headers = wire.added(mine if parent.adds else [])
         place = (anchor.at, anchor.older, heard.behind)
@@ -338,3 +345,15 @@ class Fork:
             return ""
         name = sent[odd[0]][0]
         return in_tools(self._name, odd[0], name, known=name in standing.names)
+
+
+def _behind(parent: "Parent", system: Sequence[str]) -> Iterator[str]:
+    """The system texts of a request that are its agent's own.
+
+    Shared context is the parent's where it stands behind the parent's text, as an opened session
+    sends it; elsewhere the same words are an agent's.
+    """
+    front = filter(None, (parent.system, *parent.context))
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(system, front, strict=False))
+    behind = system[sum(1 for _ in same) :]
+    return (text for text in behind if text != parent.system)

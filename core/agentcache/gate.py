@@ -193,6 +193,19 @@ class Gate:
             self._warm(prefix, held)
             self._pump(prefix)
 
+    def known_warm(self, held: Pass, left_s: float) -> None:
+        """The entry that `held` was to write has been written elsewhere: it goes, and all others.
+
+        It can be read for so many seconds more.
+        """
+        with self._lock:
+            prefix = self._prefix(held.key)
+            if prefix.leader is held:
+                prefix.leader = None
+            held.role = "follower"
+            prefix.warm_until = max(prefix.warm_until, self._clock() + left_s)
+            self._pump(prefix)
+
     @contextmanager
     def _visiting(
         self, key: Hashable, terms: Terms, notify: Callable[[], object], *, blocking: bool

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from typing import Any, Final
 
 from agentcache.anchors import Anchors, Follows
@@ -46,14 +47,18 @@ class Session:
         leave: str = "",
         hoist: bool = False,
         announce: Callable[[str], object] | None = None,
+        affinity_id: str = "",
     ) -> None:
-        """Open a session; with a reason to `leave` it, its forks send every request as it is."""
+        """Open a session; with a reason to `leave` it, its forks send every request as it is.
+
+        `affinity_id` is that of the same session in another process.
+        """
         self._left = leave
         self._hoists = hoist
         self._announce = announce
         self._epochs = 1
         self._used = self._settled = False
-        self._affinity_id = "ac-" + parent.digest()[:20]
+        self._affinity_id = affinity_id or "ac-" + parent.digest()[:20]
         self._lock = threading.RLock()
         self._printer = Printer()
         self._scale = 1.0
@@ -68,6 +73,27 @@ class Session:
         self._compactor: Compactor | None = None
         self._summaries = Summaries()
         self._replant(self._standing)
+
+    @staticmethod
+    def open(client: Any, **options: Any) -> Any:
+        """Open a session on a plain client of `openai` or `anthropic`: no framework is needed.
+
+            session = Session.open(OpenAI(), model="gpt-6-luna", system="...", tools=[search])
+            answer = session.ask("What is known?")
+            worker = session.fork("critic", role="You are the critic.", tools=[])
+
+        Returns an `OpenSession`, for an async client an `AsyncOpenSession`, whose `ask` is awaited.
+        Options are `model`, `system`, `context`, `tools` (typed functions with docstrings), `api`
+        (`chat`, the default, or `responses`), `params` (of every request, such as `temperature`),
+        `max_turns` (of a tool loop: then the model must answer), and those of `agentcache.wrap`.
+
+        Raises:
+            UnknownObjectError: `client` is no client of these.
+            OptionError: an option that cannot be had, or a tool that cannot be described.
+
+        """
+        # Asking stands on sessions, so that it can only be imported now.
+        return import_module("agentcache.asking").open_session(client, **options)
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse to change what is frozen."""
@@ -264,6 +290,8 @@ class Session:
 
         `own` are those of them that its agent says in all its conversations.
         """
+        # The parent's own text is what all read in any case.
+        texts, own = ([t for t in some if t != self.parent.system] for some in (texts, own))
         said = {speaker: texts}
         if own and self.parent.rule.matching == "breakpoint":
             # What an agent repeats behind its own text is read only up to a mark in front of it.

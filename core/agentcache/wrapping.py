@@ -27,7 +27,7 @@ from agentcache.sessions import Session
 if TYPE_CHECKING:
     from agentcache.reports import Report
 
-__all__ = ["observe", "report", "session", "unwrap", "wrap", "wrapped"]
+__all__ = ["adapter_for", "observe", "report", "session", "unwrap", "wrap", "wrapped"]
 
 T = TypeVar("T")
 GROUP = "agentcache.adapters"
@@ -63,12 +63,13 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
 ) -> T:
     """Make every agent of `x` a fork of one shared, frozen parent.
 
-    A crew, team or manager is changed in place and returned; a model comes back as a forked copy.
-    Wrapping twice changes nothing.
+    A crew, team, manager or an SDK's client is changed in place and returned; a model comes back as
+    a forked copy. Wrapping twice changes nothing.
 
     Args:
-        x: An object of a framework that has an adapter, such as a `crewai.Crew`. Where the adapter
-            takes several, a list of them shares one parent.
+        x: An object of a framework that has an adapter, such as a `crewai.Crew`, or a client of
+            `openai` or `anthropic`. Where the adapter takes several, a list of them shares one
+            parent.
         system: Shared system text; a neutral sentence by default. Each agent keeps its own text,
             verbatim, in its own tail.
         context: Texts that all agents share, such as a brief. Where a program carries one of them
@@ -142,7 +143,7 @@ def wrap(  # noqa: PLR0913 - one call holds every wish
         compact=compact,
         store=store,
     )
-    adapter = _adapter_for(x)
+    adapter = adapter_for(x)
     _check_chats(x, adapter, options)
     for earlier in adapter.attachments(x):
         _check_same(x, earlier.options, options, own_ledger=ledger is not None)
@@ -293,15 +294,14 @@ def observe(
 ) -> T:
     """Record what a program or a plain SDK client sends, and change nothing of it.
 
-    Takes what `wrap` takes, and clients of `openai` and `anthropic`. `report` and `unwrap` work as
-    after `wrap`. Raises as `wrap` does.
+    Takes what `wrap` takes. `report` and `unwrap` work as after `wrap`. Raises as `wrap` does.
     """
     return wrap(x, layout="as_is", provider=provider, ledger=ledger, on_break=on_break)
 
 
 def unwrap(x: T) -> T:
     """Restore `x` exactly as it was before `wrap`; does nothing if it is not wrapped."""
-    return cast("T", _adapter_for(x).unwrap(x))
+    return cast("T", adapter_for(x).unwrap(x))
 
 
 @contextmanager
@@ -348,7 +348,7 @@ def session(x: object, *, model: str | None = None) -> Session:
 
 
 def _attached(x: object) -> Sequence[Attachment]:
-    found = _adapter_for(x).attachments(x)
+    found = adapter_for(x).attachments(x)
     if not found:
         raise NothingToForkError(
             f"This {type(x).__name__} is not wrapped. Call agentcache.wrap first; after unwrap, "
@@ -361,11 +361,12 @@ def _several(x: object) -> list[object]:
     return list(cast("Sequence[object]", x)) if isinstance(x, list | tuple) else []
 
 
-def _adapter_for(x: object) -> Adapter:
+def adapter_for(x: object) -> Adapter:
+    """The adapter that takes an object; raises UnknownObjectError for one that none takes."""
     known = {e.name: e.value for e in entry_points(group=GROUP)}
     several = _several(x)
     if several:
-        first, *others = (_adapter_for(one) for one in several)
+        first, *others = (adapter_for(one) for one in several)
         if all(other is first for other in others):
             return first
     for cls in type(x).__mro__:

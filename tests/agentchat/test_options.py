@@ -34,7 +34,7 @@ def test_prompts_that_are_private_and_in_front_of_all_are_refused():
     ],
 )
 def test_wishes_about_chats_are_refused_where_a_framework_has_none(mocker, wish):
-    mocker.patch("agentcache.wrapping._adapter_for", return_value=SimpleNamespace())
+    mocker.patch("agentcache.wrapping.adapter_for", return_value=SimpleNamespace())
 
     with pytest.raises(OptionError, match=f"{next(iter(wish))}=.*a wish about group chats"):
         agentcache.wrap(object(), **wish)

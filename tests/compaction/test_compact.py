@@ -193,8 +193,8 @@ def test_a_log_is_kept_as_lines_and_read_again() -> None:
     ("wrong", "said"),
     [
         ({"high": 5, "low": 5}, "low=5 must be below high=5"),
-        ({"limit": -5}, "limit=-5 is below 0"),
-        ({"keep": -1}, "keep=-1 is below 0"),
+        ({"limit": -5}, "limit=-5 must be a number of 0 or more, or None"),
+        ({"keep": -1}, r"keep=-1 must be a number of 0 or more\."),
         ({"never": "grep"}, "pass a tuple"),
         ({"also": ("sound",)}, "also='sound' does not exist"),
     ],

@@ -385,5 +385,5 @@ def test_an_sdk_object_in_a_request_loses_no_line(provider, tmp_path) -> None:
 @pytest.mark.parametrize("part", ["chat", "with_raw_response"])
 def test_a_part_of_a_client_is_no_client(provider, part) -> None:
     client = client_of(provider, "create")
-    with pytest.raises(UnknownObjectError, match="observes clients of openai and anthropic"):
+    with pytest.raises(UnknownObjectError, match="clients of openai and anthropic"):
         agentcache.observe(getattr(client, part))

@@ -4,6 +4,7 @@ import gc
 import json
 import logging
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -205,6 +206,10 @@ def test_the_collector_may_end_a_stream_while_a_call_is_recorded(
             break
         client.chat.completions.create(**CHAT)
     gc.collect()
+    # The collector may run in the provider's thread, which may not have written its line yet.
+    until_s = time.monotonic() + 10
+    while len(path.read_text().splitlines()) < 10 and time.monotonic() < until_s:
+        time.sleep(0.01)
     assert sorted(errors(ledger)) == [""] * 5 + ["closed"] * 5
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [one["index"] for one in lines] == [call.index for call in ledger.calls]

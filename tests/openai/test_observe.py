@@ -158,9 +158,9 @@ def test_an_error_of_the_provider_is_recorded_and_raised(provider) -> None:
     assert [call.error for call in ledger.calls] == ["BadRequestError"]
 
 
-def test_a_plain_client_is_not_forked(provider) -> None:
-    client = client_of(provider, "chat", is_async=False)
-    with pytest.raises(agentcache.AgentcacheError, match=r"agentcache\.observe\(client\)"):
+def test_an_observed_client_is_not_forked_beside(provider) -> None:
+    client = agentcache.observe(client_of(provider, "chat", is_async=False))
+    with pytest.raises(agentcache.AgentcacheError, match=r"is observed, and stays as it is"):
         agentcache.wrap(client)
 
 

@@ -11,11 +11,12 @@ except ImportError as error:
     raise MissingExtraError("autogen", "autogen_agentchat") from error
 
 from agentcache_autogen.agentchat.clients import CachedUsage
+from agentcache_autogen.agentchat.running import in_parallel, runner
 from agentcache_autogen.agentchat.wrapping import attachments, unwrap, wrap
 
 del _autogen_agentchat
 
-__all__ = ["CHATS", "CachedUsage", "attachments", "unwrap", "wrap"]
+__all__ = ["CHATS", "CachedUsage", "attachments", "in_parallel", "runner", "unwrap", "wrap"]
 
 CHATS = True
 """This adapter takes wishes about group chats."""

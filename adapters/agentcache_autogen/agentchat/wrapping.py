@@ -24,7 +24,7 @@ from agentcache_autogen.agentchat.wires import Wire, inner_of, wire_of
 from agentcache_autogen.grouping import Member, seated
 from agentcache_autogen.windows import Pace, announce
 
-__all__ = ["attachments", "unwrap", "wrap"]
+__all__ = ["attachments", "hearing_at", "unwrap", "wrap"]
 
 
 def wrap(x: object, options: Options) -> object:
@@ -43,7 +43,7 @@ def wrap(x: object, options: Options) -> object:
     wires = [wire_of(inner_of(place.client)) for place in rest]
     members = [_member(p, w, attachment.options, tool) for p, w in zip(rest, wires, strict=True)]
     for place, wire, stand in zip(rest, wires, seated(members, attachment), strict=True):
-        hearing = _hearing(place, attachment.options)
+        hearing = hearing_at(place, attachment.options)
         client = place.client
         seat = Seat(inner_of(client), client, wire, stand, place.name, hearing)
         if tool is not None:
@@ -113,7 +113,7 @@ def _member(place: Place, wire: Wire, options: Options, tool: Recall | None) -> 
     )
 
 
-def _hearing(place: Place, options: Options) -> Hearing:
+def hearing_at(place: Place, options: Options) -> Hearing:
     """How the calls of the agent at this place are heard."""
     client, team = place.client, place.team
     vision = bool(_vision(client))

@@ -11,11 +11,12 @@ except ImportError as error:
 
     raise MissingExtraError("autogen-classic", "autogen") from error
 
+from agentcache_autogen.classic.running import in_parallel, runner
 from agentcache_autogen.classic.wrapping import attachments, unwrap, wrap
 
 del _autogen
 
-__all__ = ["CHATS", "attachments", "unwrap", "wrap"]
+__all__ = ["CHATS", "attachments", "in_parallel", "runner", "unwrap", "wrap"]
 
 CHATS = True
 """This adapter takes wishes about group chats."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from agentcache.blocks import estimate_tokens
 from agentcache.compaction.decisions import Decision, DecisionLog, Reason
@@ -29,10 +29,9 @@ class Compaction:
     A result of `large` tokens or more is compacted before it is ever sent. Once a request reaches
     `high`, results behind the latest `keep` ones are compacted in one step, down to `low` if that
     can be had (45 % of `high` by default), but only if the step pays; at `limit` it is taken in any
-    case. Results under `small`
-    stay, and those of the tools in `never`. `also` names what else is compacted: the `input` of
-    tool calls, which a model may then imitate; an `image` once it was seen; `reasoning` that is
-    sent back as text.
+    case. Results under `small` stay, and those of the tools in `never`. `also` names what else is
+    compacted: the `input` of tool calls, which a model may then imitate; an `image` once it was
+    seen; `reasoning` that is sent back as text.
     """
 
     large: int | None = 500
@@ -45,16 +44,20 @@ class Compaction:
     also: tuple[Kind, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raise OptionError for figures that contradict each other."""
+        """Raise OptionError for figures that are none, or contradict each other."""
+        for name in ("large", "high", "low", "limit", "keep", "small"):
+            held: Any = getattr(self, name)
+            optional = name not in ("keep", "small")
+            if not (optional and held is None) and (not isinstance(held, int) or held < 0):
+                told = "a number of 0 or more" + ", or None" * optional
+                raise OptionError(f"{name}={held!r} must be {told}.")
         if self.high is not None and self.bottom >= self.high:
             raise OptionError(f"low={self.bottom:,} must be below high={self.high:,}.")
-        for name in ("large", "high", "low", "limit", "keep", "small"):
-            if (getattr(self, name) or 0) < 0:
-                raise OptionError(f"{name}={getattr(self, name)} is below 0.")
         for name in ("never", "also"):
-            held = getattr(self, name)
-            if isinstance(held, str):
-                raise OptionError(f"{name}={held!r} is a string; pass a tuple: {name}=({held!r},).")
+            names: Any = getattr(self, name)
+            if isinstance(names, str):
+                told = f"is a string; pass a tuple: {name}=({names!r},)."
+                raise OptionError(f"{name}={names!r} {told}")
         odd = [kind for kind in self.also if kind not in KINDS]
         if odd:
             raise OptionError(f"also={odd[0]!r} does not exist. Choose {', '.join(KINDS[1:])}.")
@@ -134,6 +137,8 @@ def compact(
         OptionError: a request of no known shape, or a `provider` that no row names.
 
     """
+    if not isinstance(cast("object", request), Mapping):
+        raise OptionError(f"compact() takes a request as a dict, not {type(request).__name__}.")
     wire, wish, log = dialect_of(request), compaction or Compaction(), log or DecisionLog()
     model = str(request.get("model") or request.get("modelId") or "")
     rule = rule_for(model, provider=provider)

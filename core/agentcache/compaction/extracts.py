@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["OPENING", "extract", "placeholder"]
+__all__ = ["OPENING", "placeholder"]
 
 OPENING: Final = "[compacted "
 _NAMES: Final = {"result": "tool result", "input": "tool input"}
-_NEW: Final = "\n"
+_NEW: Final = b"\n"
 _Sizes = tuple[int, int, int, int]
 _FULL: Final[_Sizes] = (3, 4, 3, 160)
 _SOME: Final[_Sizes] = (1, 2, 1, 120)
@@ -40,34 +40,47 @@ def placeholder(
 
     `brief` holds less of it: the model has read it all before. How to recall it, the tool says.
     """
-    lines = text.count(_NEW) + 1
+    data = text.encode("utf-8", "surrogatepass")
+    lines = data.count(_NEW) + 1
     told = f"{len(text):,} characters" + (f", {lines:,} lines" if kind != "image" else "")
     head = f"{OPENING}{_NAMES.get(kind, kind)} {content_id}] {tool or kind}: {told}."
-    return "\n".join([head, *(extract(text, brief=brief) if kind != "image" else ())])
+    sizes = _BRIEF if brief else _FULL if len(text) >= _LONG else _SOME
+    return "\n".join([head, *(_extract(data, lines, sizes) if kind != "image" else ())])
 
 
-def extract(text: str, *, brief: bool = False) -> list[str]:
+def _extract(data: bytes, lines: int, sizes: _Sizes) -> list[str]:
     """Its first lines, its last ones, and those between that tell how it went; with numbers."""
-    lines = text.split(_NEW)
-    sizes = _FULL if len(text) >= _LONG else _SOME
-    head, most, tail, width = _BRIEF if brief else sizes
-    if len(lines) <= head + tail:
-        picked = list(range(len(lines)))
+    head, most, tail, width = sizes
+    if lines <= head + tail:
+        picked = dict(enumerate(data.split(_NEW)))
     else:
-        between = _telling(text, head, len(lines) - tail, most)
-        picked = [*range(head), *between, *range(len(lines) - tail, len(lines))]
-    return [f"{n + 1}: {_short(lines[n], width)}" for n in picked or [len(lines) - 1]]
+        first, last = data.split(_NEW, head)[:head], data.rsplit(_NEW, tail)[-tail:] * (tail > 0)
+        picked = dict(enumerate(first))
+        picked |= _telling(data, lines, head, lines - tail, most)
+        picked |= dict(enumerate(last, lines - tail))
+    if not picked:
+        picked = {lines - 1: data[data.rfind(_NEW) + 1 :]}
+    return [f"{n + 1}: {_short(_as_text(line), width)}" for n, line in picked.items()]
 
 
-def _telling(text: str, first: int, end: int, most: int) -> list[int]:
+def _telling(data: bytes, lines: int, first: int, end: int, most: int) -> dict[int, bytes]:
     """The first lines, by number, of those from `first` to before `end` that say how it went."""
-    data = text.encode("utf-8", "surrogatepass")
-    found: set[int] = set()
+    found: dict[int, bytes] = {}
     for begin, piece in _searched(data):
-        lines = data.count(b"\n", 0, begin)
-        limits = (first - lines, end - lines)
-        found |= {lines + n for word in _ROOTS for n in _lines_with(piece, word, *limits, most)}
-    return sorted(found)[:most]
+        above = lines - 1 - data.count(_NEW, begin) if begin else 0
+        for word in _ROOTS:
+            for n, at in _lines_with(piece, word, first - above, end - above, most):
+                found[above + n] = _line_at(data, begin + at)
+    return {n: found[n] for n in sorted(found)[:most]}
+
+
+def _line_at(data: bytes, at: int) -> bytes:
+    end = data.find(_NEW, at)
+    return data[data.rfind(_NEW, 0, at) + 1 : end if end >= 0 else len(data)]
+
+
+def _as_text(line: bytes) -> str:
+    return line.decode("utf-8", "surrogatepass")
 
 
 def _searched(data: bytes) -> list[tuple[int, bytes]]:
@@ -78,11 +91,13 @@ def _searched(data: bytes) -> list[tuple[int, bytes]]:
     return [(0, data[:_FRONT].lower()), (back, data[back:].lower())]
 
 
-def _lines_with(data: bytes, word: bytes, first: int, end: int, most: int) -> Iterator[int]:
-    """The first lines that hold a word, or one that begins with it, as a word of its own."""
+def _lines_with(
+    data: bytes, word: bytes, first: int, end: int, most: int
+) -> Iterator[tuple[int, int]]:
+    """Which lines hold a word, or one that begins with it, as a word of its own, and where."""
     at, line, counted, told = data.find(word), 0, 0, 0
     while at >= 0 and told < most:
-        line, counted = line + data.count(b"\n", counted, at), at
+        line, counted = line + data.count(_NEW, counted, at), at
         if line >= end:
             return
         whole = _LETTERS.match(data, at + len(word))
@@ -90,8 +105,8 @@ def _lines_with(data: bytes, word: bytes, first: int, end: int, most: int) -> It
         alone = word in _ENDINGS or not (data[max(0, at - 1) : at].replace(b"_", b"a")).isalnum()
         if line >= first and alone and data[at:ends] in _WORDS:
             told += 1
-            yield line
-            ends = data.find(b"\n", ends)
+            yield line, at
+            ends = data.find(_NEW, ends)
             if ends < 0:
                 return
         at = data.find(word, ends)

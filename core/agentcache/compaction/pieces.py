@@ -1,7 +1,7 @@
 """The pieces of a request that can be compacted: where they stand, what they hold."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, cast, get_args
@@ -44,7 +44,7 @@ class Piece:
     text: str | None
     held: Any
 
-    @cached_property
+    @property
     def exact(self) -> str:
         """The value as it is kept: a text behind "=", anything else as JSON."""
         return f"={self.held}" if isinstance(self.held, str) else dumps(self.held)
@@ -52,12 +52,14 @@ class Piece:
     @cached_property
     def content_id(self) -> str:
         """Names the content: the same on any machine."""
-        return _digest(self.tool, self.exact)
+        exact = ("=", self.held) if isinstance(self.held, str) else (dumps(self.held),)
+        return _digest([self.tool, "\x1f", *exact])
 
     @cached_property
     def name(self) -> str:
         """Names this piece in its conversation, where the same content may come again."""
-        return _digest(self.call_id, self.content_id, *([self.kind] * (self.kind != "result")))
+        kind = [self.kind] * (self.kind != "result")
+        return _digest(["\x1f".join([self.call_id, self.content_id, *kind])])
 
     @cached_property
     def tokens(self) -> int:
@@ -88,9 +90,12 @@ _IMAGE: Final = 1_600
 """Tokens that a picture costs at most, on Anthropic's scale."""
 
 
-def _digest(*texts: str) -> str:
-    told = "\x1f".join(texts).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(told, digest_size=8).hexdigest()
+def _digest(parts: Iterable[str]) -> str:
+    """Of these texts as one; a long one is not copied for it."""
+    made = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        made.update(part.encode("utf-8", "surrogatepass"))
+    return made.hexdigest()
 
 
 def tokens_of(text: str) -> int:

@@ -10,9 +10,10 @@ import agentcache
 from agentcache.demo.scenario import Scenario
 from agentcache.demo.targets import Target
 from agentcache.errors import CacheBreakWarning, EndpointError
+from agentcache.ledger import Ledger
 from agentcache.reports import Report, report_on
 
-__all__ = ["Cell", "run_cell", "warm_up"]
+__all__ = ["Cell", "cell_of", "run_cell", "warm_up"]
 
 
 class Cell(BaseModel):
@@ -55,6 +56,18 @@ def run_cell(
                 warnings.simplefilter("ignore", CacheBreakWarning)
             answer = _answer(scenario, program, target)
         seconds = time.monotonic() - started
+    return cell_of(target, layout, order, ledger, seconds, answer)
+
+
+def cell_of(
+    target: Target,
+    layout: Literal["separate", "forked"],
+    order: Literal["sequential", "parallel"],
+    ledger: Ledger,
+    seconds: float,
+    answer: str,
+) -> Cell:
+    """What a run was, from its ledger."""
     calls = sorted((c for c in ledger.calls if not c.error), key=lambda c: c.started_s)
     later = [t for c in calls[1:] if (t := c.time_to_first_token_s) is not None]
     return Cell(

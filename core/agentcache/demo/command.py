@@ -11,7 +11,15 @@ from typing import Literal
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from agentcache.demo import breaks, breaks_shown, compaction, compaction_shown, targets
+from agentcache.demo import (
+    breaks,
+    breaks_shown,
+    compaction,
+    compaction_shown,
+    graph,
+    graph_shown,
+    targets,
+)
 from agentcache.demo.cells import Cell, run_cell, warm_up
 from agentcache.demo.scenario import Scenario, brief, find_scenario, scenarios
 from agentcache.demo.table import tables_of, verdict
@@ -55,6 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"with the demo of compaction: how long its loop is ({compaction.TURNS})",
     )
+    parser.add_argument(
+        "--on",
+        metavar="local|ADDRESS",
+        help="with the demo of graphs: on a Dask cluster too, made here or at an address (dask)",
+    )
     only = "with the demo of breaks: write"
     parser.add_argument(
         "--html", type=Path, metavar="OUT.html", help=f"{only} a page that shows it"
@@ -65,15 +78,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _names() -> list[str]:
-    return sorted([*scenarios(), compaction.NAME])
+    return sorted([*scenarios(), compaction.NAME, graph.NAME])
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; everything is checked before anything is sent."""
-    if args.name == breaks.NAME:
-        return breaks_shown.run(args)
-    if args.name == compaction.NAME:
-        return compaction_shown.run(args)
+    own: dict[str, Callable[[argparse.Namespace], int]] = {
+        breaks.NAME: breaks_shown.run,
+        compaction.NAME: compaction_shown.run,
+        graph.NAME: graph_shown.run,
+    }
+    if args.on is not None and args.name != graph.NAME:
+        raise OptionError("--on is for `agentcache demo graph`.")
+    if args.name in own:
+        return own[args.name](args)
     if args.turns is not None:
         raise OptionError("--turns is for `agentcache demo compaction`.")
     if args.html is not None or args.ledger is not None:

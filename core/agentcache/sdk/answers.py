@@ -14,8 +14,12 @@ from agentcache.usage import Usage
 __all__ = ["Tally", "count_all", "foreign_calls", "renamed"]
 
 _log = logging.getLogger("agentcache")
+_CALLED: Final = ("function_call", "custom_tool_call")
 _MARK: Final = "not_your_tool__"
 """Stands before the name of a tool that is not the agent's: its own tool runner refuses it."""
+
+_CALL_ITEMS: Final = ("function_call", "custom_tool_call")
+_CALL_DONE: Final = "response.function_call_arguments.done"
 
 
 class Tally:
@@ -38,7 +42,7 @@ class Tally:
         Never raises into the host: compatible hosts send all sorts of things.
         """
         try:
-            for held in (answer, _field(answer, "message")):
+            for held in (answer, _field(answer, "message"), _field(answer, "response")):
                 self._notice(held)
         except Exception:  # noqa: BLE001 - recording never breaks the host
             _log.exception("agentcache could not read an answer; the program goes on")
@@ -80,30 +84,47 @@ def count_all(answer: Any) -> None:
 
 def foreign_calls(answer: Any, allowed: Sequence[str]) -> tuple[str, ...]:
     """Tools that an answer, or a piece of one, calls and that this request did not offer."""
-    return foreign_tools([str(call.name) for call in _calls(answer)], allowed)
+    return foreign_tools([str(_field(call, "name")) for call in _calls(answer)], allowed)
 
 
 def renamed(answer: Any, foreign: Sequence[str]) -> None:
     """Rename calls to these tools, in place: the framework answers that there is none such."""
     for call in _calls(answer):
-        if call.name in foreign:
-            call.name = _MARK + str(call.name)
+        name = str(_field(call, "name"))
+        if name in foreign and is_json(call):
+            call["name"] = _MARK + name
+        elif name in foreign:
+            call.name = _MARK + name
 
 
 def _calls(answer: Any) -> Iterator[Any]:
-    """Whatever in an answer has the name of a tool that it calls."""
-    for choice in getattr(answer, "choices", None) or ():
-        said = getattr(choice, "message", None) or getattr(choice, "delta", None)
-        for call in getattr(said, "tool_calls", None) or ():
-            named = getattr(call, "function", None) or getattr(call, "custom", None)
-            if getattr(named, "name", None):
-                yield named
-        legacy = getattr(said, "function_call", None)
-        if getattr(legacy, "name", None):
-            yield legacy
-    blocks: Any = getattr(answer, "content", None)
-    held: list[Any] = blocks if is_list(blocks) else [getattr(answer, "content_block", None)]
+    """Whatever in an answer, be it an SDK's object or JSON, has the name of a tool it calls."""
+    for choice in _field(answer, "choices") or ():
+        yield from _said(_field(choice, "message") or _field(choice, "delta"))
+    blocks: Any = _field(answer, "content")
+    held: list[Any] = blocks if is_list(blocks) else [_field(answer, "content_block")]
     for block in held:
-        kind: Any = getattr(block, "type", None)
+        kind: Any = _field(block, "type")
         if kind == "tool_use" or (kind is None and hasattr(block, "arguments")):
             yield block
+    yield from _items(answer)
+
+
+def _said(message: Any) -> Iterator[Any]:
+    for call in _field(message, "tool_calls") or ():
+        named = _field(call, "function") or _field(call, "custom")
+        if _field(named, "name"):
+            yield named
+    legacy = _field(message, "function_call")
+    if _field(legacy, "name"):
+        yield legacy
+
+
+def _items(answer: Any) -> Iterator[Any]:
+    """The calls in what OpenAI's Responses answer, or in one event of it."""
+    output: Any = _field(_field(answer, "response") or answer, "output")
+    for item in [*(output if is_list(output) else ()), _field(answer, "item")]:
+        if _field(item, "type") in _CALL_ITEMS:
+            yield item
+    if _field(answer, "type") == _CALL_DONE and _field(answer, "name"):
+        yield answer

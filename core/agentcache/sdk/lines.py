@@ -7,7 +7,11 @@ from typing import Any
 
 from agentcache.sdk.turns import Leg, Turn, turn_now
 
-__all__ = ["async_line", "line", "plain_client"]
+_SPEAKING = (
+    *("content_block_start", "content_block_delta"),
+    *("response.output_text.delta", "response.function_call_arguments.delta"),
+)
+__all__ = ["async_forking", "async_line", "forking", "line", "plain_client"]
 
 
 class _Standing:
@@ -23,7 +27,7 @@ class _Standing:
 
 def async_line(client: Any) -> Any:
     """An asynchronous SDK client whose chat calls become forks while a turn is under way."""
-    return _line(client, _async_create)
+    return _line(client, async_forking)
 
 
 def line(client: Any, aside: str = "") -> Any:
@@ -31,7 +35,7 @@ def line(client: Any, aside: str = "") -> Any:
 
     `aside` says why they never do; they are recorded then.
     """
-    return _line(client, partial(_create, aside))
+    return _line(client, partial(forking, aside))
 
 
 def plain_client(client: Any) -> Any:
@@ -39,24 +43,26 @@ def plain_client(client: Any) -> Any:
     return client.agentcache_real if isinstance(client, _Standing) else client
 
 
-def _line(client: Any, forking: Callable[[Any], Any]) -> Any:
+def _line(client: Any, forked: Callable[[Any], Any]) -> Any:
     if hasattr(client, "chat"):
-        instead = {"chat": _chat(client.chat, forking)}
+        instead = {"chat": _chat(client.chat, forked)}
         if hasattr(client, "beta"):
-            instead["beta"] = _Standing(client.beta, chat=_chat(client.beta.chat, forking))
+            instead["beta"] = _Standing(client.beta, chat=_chat(client.beta.chat, forked))
         return _Standing(client, **instead)
     messages = client.messages
-    return _Standing(client, messages=_Standing(messages, create=forking(messages.create)))
+    return _Standing(client, messages=_Standing(messages, create=forked(messages.create)))
 
 
-def _chat(chat: Any, forking: Callable[[Any], Any]) -> Any:
+def _chat(chat: Any, forked: Callable[[Any], Any]) -> Any:
     made = chat.completions
     names = [name for name in ("create", "parse") if hasattr(made, name)]
-    calls = {name: forking(getattr(made, name)) for name in names}
+    calls = {name: forked(getattr(made, name)) for name in names}
     return _Standing(chat, completions=_Standing(made, **calls))
 
 
-def _async_create(real: Callable[..., Any]) -> Callable[..., Any]:
+def async_forking(real: Callable[..., Any]) -> Callable[..., Any]:
+    """An asynchronous method of an SDK whose calls become forks while a turn is under way."""
+
     async def create(**params: Any) -> Any:
         turn = turn_now()
         if turn is None:
@@ -101,7 +107,9 @@ async def _pieces(stream: Any) -> AsyncGenerator[Any, None]:
             yield piece
 
 
-def _create(aside: str, real: Callable[..., Any]) -> Callable[..., Any]:
+def forking(aside: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    """A synchronous method of an SDK whose calls become forks while a turn is under way."""
+
     def create(**params: Any) -> Any:
         turn = turn_now()
         if turn is None:
@@ -151,4 +159,4 @@ def _speaks(piece: Any) -> bool:
     choices = getattr(piece, "choices", None)
     if choices is not None:
         return any(choice.delta.content or choice.delta.tool_calls for choice in choices)
-    return getattr(piece, "type", "") in ("content_block_start", "content_block_delta")
+    return getattr(piece, "type", "") in _SPEAKING
