@@ -1,14 +1,13 @@
-"""Task graphs: how near to its bound a run comes, what a task costs, and what a cluster makes of it."""
+"""Task graphs: how near to its bound a run comes, and what a task costs, here and on a cluster."""
 
 import asyncio
 import random
-import resource
 import statistics
-import subprocess
-import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
-from itertools import count
+from functools import partial
+from itertools import count, islice
 from typing import Any
 
 from rows import Row, SkippedError
@@ -26,6 +25,7 @@ _TASKS = 10_000
 _LATENCY = Latency(
     prefill_tokens_per_s=8_000, cached_tokens_per_s=400_000, decode_tokens_per_s=50, base_s=0.1
 )
+_TRIVIAL = 2_000
 _PER_LANE = 4
 """Tasks for each that may run at a time."""
 
@@ -48,7 +48,7 @@ def _asked(needs: Mapping[str, Sequence[str]], limit: int, *, waves: bool = Fals
         return Answer("word " * words[turn.user.split()[1]])
 
     async def run(provider: Any) -> Any:
-        from openai import AsyncOpenAI  # noqa: PLC0415 - measured elsewhere
+        from openai import AsyncOpenAI
 
         async with AsyncOpenAI(base_url=provider.openai_url, api_key="dummy") as client:
             session = Session.open(client, model=_MODEL, system="A team.", context=[_BRIEF])
@@ -65,7 +65,7 @@ def _asked(needs: Mapping[str, Sequence[str]], limit: int, *, waves: bool = Fals
     chains: dict[str, float] = {}
     for name, before in needs.items():
         chains[name] = taken[name] + max((chains[b] for b in before), default=0.0)
-    return result, max(max(chains.values()), sum(taken.values()) / limit)
+    return result, max(*chains.values(), sum(taken.values()) / limit)
 
 
 def _task_of(call: Any) -> str:
@@ -144,34 +144,20 @@ def _overhead() -> list[Row]:
     return rows
 
 
-_CHILD = """
-import resource, sys
-from graphs import held_mb
-print(held_mb(int(sys.argv[1])))
-"""
-
-
-def held_mb(tasks: int) -> float:
-    """Megabytes that a run of so many tasks adds to this process at its peak."""
-    _per_task_ms(_later, 10)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    _per_task_ms(_later, tasks)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000
+def _held_mb(tasks: int) -> float:
+    """Megabytes that a run of so many tasks holds at its peak."""
+    tracemalloc.start()
+    try:
+        _per_task_ms(_later, tasks)
+        return tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
 
 
 def _memory() -> Row:
-    from pathlib import Path  # noqa: PLC0415
-
-    def held(tasks: int) -> float:
-        command = [sys.executable, "-c", _CHILD, str(tasks)]
-        done = subprocess.run(
-            command, cwd=Path(__file__).parent, check=True, capture_output=True, text=True
-        )
-        return float(done.stdout)
-
-    few, many = held(_TASKS), held(4 * _TASKS)
+    few, many = _held_mb(_TASKS), _held_mb(4 * _TASKS)
     note = f"{many * 1000 / 4 / _TASKS:.1f} kB a task"
-    title = f"{4 * _TASKS:,} tasks, resident"
+    title = f"{4 * _TASKS:,} tasks, peak of memory"
     return Row(title, many, "MB", f"4 x {_TASKS:,} tasks", 4 * few, 1.1, "ratio", note)
 
 
@@ -181,44 +167,46 @@ _numbers = count()
 def clusters() -> list[Row]:
     """Trivial tasks on two workers of a Dask cluster, beside Dask's own `map` and `submit`."""
     try:
-        from distributed import Client, LocalCluster  # noqa: PLC0415 - an extra
+        from distributed import Client, LocalCluster
     except ImportError:
         raise SkippedError("distributed is not installed (extra 'dask')") from None
-    tasks = 2_000
+    asked: dict[str, Any] = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     with (
-        LocalCluster(
-            host="127.0.0.1", n_workers=2, threads_per_worker=4, dashboard_address="127.0.0.1:0"
-        ) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=4, **asked) as cluster,
         Client(cluster) as client,
     ):
-
-        def ours() -> None:
-            graph = TaskGraph()
-            for n in range(tasks):
-                graph.add(f"t{n}", _now)
-            graph.run(on=client, progress=False, limit=8).check()
-
-        def mapped() -> None:
-            client.gather(client.map(_plain, [next(_numbers) for _ in range(tasks)]))
-
-        def submitted() -> None:
-            client.gather([client.submit(_plain, next(_numbers)) for _ in range(tasks)])
-
-        ways = {"ours": ours, "map": mapped, "submit": submitted}
-        for way in ways.values():
-            way()
-        taken = {name: [] for name in ways}
-        for _ in range(5):
-            for name, way in ways.items():
-                start = time.perf_counter()
-                way()
-                taken[name].append((time.perf_counter() - start) * 1000 / tasks)
-    took = {name: statistics.median(each) for name, each in taken.items()}
+        taken = _side_by_side([partial(way, client) for way in (_ours, _mapped, _submitted)])
     title = "a trivial task on 2 Dask workers"
     return [
-        Row(title, took["ours"], "ms", f"Dask's {way}", took[way], 1 / 0.7, "ratio")
-        for way in ("map", "submit")
+        Row(title, taken[0], "ms", f"Dask's {name}", took, 1 / 0.7, "ratio")
+        for name, took in zip(("map", "submit"), taken[1:], strict=True)
     ]
+
+
+def _side_by_side(ways: Sequence[Callable[[], None]]) -> list[float]:
+    """Milliseconds that a task takes each way, turn by turn: the median of five."""
+    taken: list[list[float]] = [[] for _ in ways]
+    for _ in range(6):
+        for each, way in zip(taken, ways, strict=True):
+            start = time.perf_counter()
+            way()
+            each.append((time.perf_counter() - start) * 1000 / _TRIVIAL)
+    return [statistics.median(each[1:]) for each in taken]
+
+
+def _ours(client: Any) -> None:
+    graph = TaskGraph()
+    for n in range(_TRIVIAL):
+        graph.add(f"t{n}", _now)
+    graph.run(on=client, progress=False, limit=8).check()
+
+
+def _mapped(client: Any) -> None:
+    client.gather(client.map(_plain, list(islice(_numbers, _TRIVIAL))))
+
+
+def _submitted(client: Any) -> None:
+    client.gather([client.submit(_plain, n) for n in islice(_numbers, _TRIVIAL)])
 
 
 def _plain(number: int) -> int:
