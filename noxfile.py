@@ -176,11 +176,11 @@ def _install_group(session: nox.Session, group: str, *requirements: str) -> None
 
 
 def _pytest(session: nox.Session, *paths: str, ignored_warnings: tuple[str, ...] = ()) -> None:
-    """Test the installed package: -I keeps the checkout off the import path."""
+    """Test the installed package, on two cores: -I keeps the checkout off the import path."""
     found = [str(path) for pattern in paths for path in sorted(Path().glob(pattern))]
     if not found:
         session.error(f"no tests in {', '.join(paths)}")
-    options = ["--timeout=300", "--inline-snapshot=disable"]
+    options = ["--timeout=300", "--inline-snapshot=disable", "-n2", "--dist=worksteal"]
     options += [f"-Wignore:{warning}" for warning in ignored_warnings]
     session.run("python", "-Im", "pytest", *options, *found, *session.posargs, env=TEST_ENV)
 
