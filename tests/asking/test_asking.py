@@ -80,6 +80,16 @@ def test_workers_fork_one_parent_on_the_wire(serve, api) -> None:
     assert len(cold) == 1
 
 
+def test_a_long_system_text_is_sent_once_in_each_request(serve, api) -> None:
+    provider = serve()
+    session = opened(provider, api, system=BRIEF, context=[])
+    for name in ("finder", "writer"):
+        session.fork(name, role=f"You are the {name}.").ask(f"Work, {name}.")
+    counts = [json.dumps(sent).count(BRIEF) for sent in requests(provider)]
+    assert counts == [1] * len(counts)
+    assert len(counts) > 2  # each of them used a tool
+
+
 def test_async_workers_do_the_same(serve, api) -> None:
     provider = serve()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import threading
 import time
 from itertools import pairwise
@@ -13,7 +14,7 @@ from tests.plain import BRIEF, client_at
 
 import agentcache
 from agentcache import Budget, Session, TaskGraph, loopback
-from agentcache.errors import GraphError, OptionError, TaskError
+from agentcache.errors import GraphError, MissingExtraError, OptionError, TaskError
 from agentcache.graphs import Event
 from agentcache.loopback import Answer, Latency, by_text
 
@@ -439,3 +440,15 @@ def test_two_sessions_in_one_graph(serve) -> None:
     with pytest.raises(OptionError, match="2 ledgers"):
         _ = result.ledger
     assert agentcache.report(result.ledgers[1]).rows[0].agent == "two"
+
+
+@pytest.mark.parametrize("on", ["local", "tcp://127.0.0.1:1"])
+def test_a_cluster_without_its_extra_names_the_extra(serve, monkeypatch, on) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, "agentcache_dask", raising=False)
+    provider = serve()
+    graph = TaskGraph(opened(provider))
+    graph.add("one", "One?")
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[dask\]'"):
+        graph.run(on=on)
+    assert provider.log == ()

@@ -163,7 +163,6 @@ class TestIt(unittest.TestCase):
 
 
 def test_verdicts_and_locks_come_home_from_other_processes(inner, pytester):
-    pytest.importorskip("xdist")
     suite = """
 def test_moves(prefix_cache): moved(prefix_cache)
 @pytest.mark.parametrize("name", ["a", "b", "c"])
