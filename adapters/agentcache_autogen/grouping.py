@@ -151,7 +151,7 @@ def _check_joins(session: Session, group: _Group) -> None:
 
 def _agents(group: _Group, session: Session) -> list[Agent]:
     """What is known of the members, for a bill beforehand."""
-    weigh = session.weigh_text
+    weigh = session.printer.weigh
     return [
         Agent(sum(weigh(dumps(t)) for t in m.tools), weigh(m.system) if m.system else 0)
         for m in group.members

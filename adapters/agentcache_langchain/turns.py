@@ -110,7 +110,7 @@ class Stand:
         parent = session.parent
         with self.lock:
             company, self.company[:] = list(self.company), []
-        weigh, wire = session.weigh_text, parent.dialect
+        weigh, wire = session.printer.weigh, parent.dialect
         if not self.label and not parent.adds:  # a model by itself: its tools tell how many share
             tools = sum(weigh(dumps(tool)) for tool in wire.tools_of(before))
             front = sum(map(weigh, parent.tools))

@@ -321,10 +321,10 @@ def _company(group: _Group, session: Session) -> list[Agent]:
     name_of, front = session.parent.dialect.tool_name, session.standing.names
     for place in group.places:
         tools = group.wire.tools(place.model, place.tools)
-        sizes = {name_of(tool): session.weigh_text(dumps(tool)) for tool in tools}
+        sizes = {name_of(tool): session.printer.weigh(dumps(tool)) for tool in tools}
         adds = sum(size for name, size in sizes.items() if name not in front)
         if place.use == "agent":
-            own = session.weigh_text(place.system) if place.system else 0
+            own = session.printer.weigh(place.system) if place.system else 0
             found.append(Agent(sum(sizes.values()), own, adds))
     return found
 

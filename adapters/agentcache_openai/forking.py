@@ -45,8 +45,8 @@ class _Known:
     def of(cls, session: Session, parts: Parts) -> "_Known":
         """Whoever sends this request."""
         tools = frozenset(tool_text(session.parent.dialect, tool) for tool in parts.tools)
-        own = sum(map(session.weigh_text, parts.system))
-        return cls(Agent(sum(map(session.weigh_text, tools)), own), tools)
+        own = sum(map(session.printer.weigh, parts.system))
+        return cls(Agent(sum(map(session.printer.weigh, tools)), own), tools)
 
 
 @dataclass(eq=False)

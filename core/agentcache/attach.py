@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
+from agentcache.blocks import dumps
 from agentcache.breaks import CacheBreak, Lookout, Seen
 from agentcache.breaks.telemetry import emit
 from agentcache.breaks.vendors import Verdict, asking, merged
@@ -173,7 +174,7 @@ class Attachment:
         """
         named = session.parent.context  # by hand: to leave it out would change the program
         if agents and not named and not session.used and self.options.layout == "auto":
-            tokens = sum(map(session.weigh_json, history))
+            tokens = sum(session.printer.weigh(dumps(row)) for row in history)
             session.leave(session.left or talk_would_cost_more(session, agents, tokens))
 
     def expect(self, session: Session, text: str, readers: Sequence[Sequence[str]]) -> None:

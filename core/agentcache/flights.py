@@ -185,7 +185,9 @@ class Flight:
         )
         ledger.record(call)
         if call.sent and not error and unasked(self.verdict) is None:
-            self.session.counted(sum(p.weight for p in call.sent), self.usage.input_tokens or 0)
+            self.session.printer.counted(
+                sum(p.weight for p in call.sent), self.usage.input_tokens or 0
+            )
         self.attachment.judge(self.session, call)
         return broke
 

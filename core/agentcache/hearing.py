@@ -70,7 +70,7 @@ def in_history(
         talk = talk or _talk(session, number, parts, lambda: session.stand(name, opening(parts)))
         return Heard(parts, talk, START, lambda _plain, _written: None)
     said = [b for b in blocks if b.section == "messages"]
-    weights = [session.weigh(b) for b in said]
+    weights = [session.printer.weigh_block(b) for b in said]
     history, messages = history_of(session.parent.dialect, parts.messages, said, weights)
     parts = replace(parts, messages=messages)
 
@@ -84,14 +84,16 @@ def in_history(
         return session.branch(shared) if carried else known
 
     talk = talk or _talk(session, number, parts, stand)
-    own = sum(session.weigh_text(text) for text in parts.system)
+    own = sum(session.printer.weigh(text) for text in parts.system)
     anchor = START if talk.left else session.anchors.place(number, history, follows, own)
 
     def remember(plain: bool, _written: bool) -> None:
         session.anchors.ask(number, history, talk.standing.path, anchor, plain=plain)
 
     begun_plain = session.anchors.stays_plain(number, history)
-    return Heard(parts, talk, anchor, remember, begun_plain=begun_plain, scale=session.scale)
+    return Heard(
+        parts, talk, anchor, remember, begun_plain=begun_plain, scale=session.printer.scale
+    )
 
 
 def in_chat(session: "Session", number: int, parts: Parts, transcript: Transcript) -> Heard:
@@ -103,7 +105,7 @@ def in_chat(session: "Session", number: int, parts: Parts, transcript: Transcrip
 
     def weigh(message: Json) -> int:
         blocks = wire.hashed({wire.messages_key: [message]})
-        return sum(map(session.weigh, blocks))
+        return sum(map(session.printer.weigh_block, blocks))
 
     place, asked = session.places.place(
         number, transcript, system, parent.rule, parent.ttl.write_multiplier, weigh
@@ -126,7 +128,7 @@ def in_chat(session: "Session", number: int, parts: Parts, transcript: Transcrip
         behind=transcript.behind(place.anchor.at),
         returns=place.returns,
         begun_plain=place.plain,
-        scale=session.scale,
+        scale=session.printer.scale,
         small=transcript.always,
         once=transcript.open_calls,
         chat=True,

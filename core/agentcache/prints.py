@@ -11,6 +11,8 @@ from agentcache.blocks import Block, Section, estimate_tokens
 __all__ = ["Print", "Printer", "Prints", "Weaver", "prints"]
 
 _KEPT: Final = 65_536
+_SCALES: Final = (0.6, 1.6)
+"""How far an estimate may be off: beyond that something else was counted too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ class Printer:
         """Remember up to `limit` fingerprints and weights; then the older half is forgotten."""
         self._limit = limit
         self._weights: dict[bytes, int] = {}
+        self._scale = 1.0
         self._made: dict[tuple[_Link | None, bytes, str, bool], _Link] = {}
 
     def weigh(self, text: str) -> int:
@@ -126,6 +129,16 @@ class Printer:
     def weigh_block(self, block: Block) -> int:
         """Estimate the tokens of a block."""
         return self._weight(block.identity, block.json)
+
+    @property
+    def scale(self) -> float:
+        """Tokens that the provider counted, lately, for each that was estimated."""
+        return self._scale
+
+    def counted(self, estimated: int, tokens: int) -> None:
+        """Learn from a request what its provider counts."""
+        if estimated > 0 and tokens > 0:
+            self._scale = min(_SCALES[1], max(_SCALES[0], tokens / estimated))
 
     def __call__(self, blocks: Iterable[Block]) -> Prints:
         """Fingerprint every block that renders (section `free` does not)."""

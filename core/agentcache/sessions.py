@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from agentcache.anchors import Anchors, Follows
-from agentcache.blocks import Block, Cuts, Keys, dumps
+from agentcache.blocks import Block, Cuts, Keys
 from agentcache.compaction import Compaction, Compactor, ContentStore, Shrunk
 from agentcache.dialects import Json
 from agentcache.errors import FrozenError, ToolConflictError
@@ -26,8 +26,6 @@ _BRANCHES: Final = 256
 _EPOCHS: Final = 8
 _WHO: Final = 64
 """Tokens of a tail's frame: who the agent is, and which tools are its own."""
-_SCALES: Final = (0.6, 1.6)
-"""How far an estimate may be off: beyond that something else was counted too."""
 _SHORT: Final = 4
 """Messages up to which a conversation may never be heard of again: not worth remembering."""
 
@@ -61,7 +59,6 @@ class Session:
         self._affinity_id = affinity_id or "ac-" + parent.digest()[:20]
         self._lock = threading.RLock()
         self._printer = Printer()
-        self._scale = 1.0
         self._cuts = Cuts()
         self._standing = Standing.of(parent, self._printer)
         self._roots: list[tuple[bytes, ...]] = []
@@ -228,27 +225,10 @@ class Session:
         vary = self.parent.rule.varies
         return self._printer(b for b in blocks if b.section != "params" or b.path not in vary)
 
-    def weigh(self, block: Block) -> int:
-        """Estimate the tokens of a block."""
-        return self._printer.weigh_block(block)
-
-    def weigh_json(self, value: Json) -> int:
-        """Estimate the tokens of a message."""
-        return self._printer.weigh(dumps(value))
-
-    def weigh_text(self, text: str) -> int:
-        """Estimate the tokens of a text."""
-        return self._printer.weigh(text)
-
     @property
-    def scale(self) -> float:
-        """Tokens that the provider counted, lately, for each that was estimated."""
-        return self._scale
-
-    def counted(self, estimated: int, tokens: int) -> None:
-        """Learn from a request what its provider counts."""
-        if estimated > 0 and tokens > 0:
-            self._scale = min(_SCALES[1], max(_SCALES[0], tokens / estimated))
+    def printer(self) -> Printer:
+        """What weighs texts, in tokens, each once."""
+        return self._printer
 
     def is_fork(self, blocks: Sequence[Block], standing: Standing | None = None) -> bool:
         """Whether a request stands on this parent already, be it before the trunk grew.
