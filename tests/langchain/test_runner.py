@@ -149,3 +149,19 @@ def test_what_cannot_be_asked_or_run_in_parallel_is_refused_with_the_cure(provid
         agentcache.parallel(builder.compile())
     with pytest.raises(agentcache.errors.OptionError, match="is a task itself"):
         agentcache.parallel(model_at(provider))
+
+
+def test_an_agent_is_asked_again_unless_its_version_says_that_it_is_the_same(provider, tmp_path):
+    def run(**options: Any) -> tuple[dict[str, Any], int]:
+        graph, before = TaskGraph(), len(calls(provider))
+        graph.add("one", model_at(provider), "Do one", **options)
+        graph.add("two", model_at(provider), "Do {one}", needs=["one"], version="a")
+        made = dict(graph.run(store=tmp_path / "run.db").check())
+        return made, len(calls(provider)) - before
+
+    made = {"one": "did one", "two": "did did one"}
+    assert run(version="1") == (made, 2)
+    assert run(version="1") == (made, 0)
+    assert run(version="2") == (made, 2)
+    assert run() == (made, 2)
+    assert run() == (made, 2)

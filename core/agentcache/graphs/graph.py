@@ -71,6 +71,7 @@ class TaskGraph:
         retries: int = 0,
         timeout_s: float | None = None,
         weight: float = 1.0,
+        version: str = "",
     ) -> str:
         """Add a task; returns its name.
 
@@ -93,6 +94,8 @@ class TaskGraph:
                 goes on, and its result is dropped.
             weight: How long it is expected to take, beside the others; known from the `store` of an
                 earlier run where there is one.
+            version: Names what an agent is told, or all that a function calls, for the `store`:
+                change it when that changes. A task of an agent is resumed only if it has one.
 
         Raises:
             GraphError: a name that is taken, or is none; anything else that cannot be had.
@@ -121,6 +124,7 @@ class TaskGraph:
                 retries=retries,
                 timeout_s=timeout_s,
                 weight=weight,
+                version=version,
             )
         )
 

@@ -160,8 +160,8 @@ def keys_of(ordered: Sequence[Task], inputs: Mapping[str, Any]) -> dict[str, str
 def _words(task: Task) -> str:
     """All that a task's own result follows from, besides the values it is given."""
     held = [task.prompt, task.role, _named(task.tools), _schema(task.output)]
-    held += [_code(task.function), _agent(task.runs), _asked(task.session)]
-    return dumps(held)
+    held += [_code(task.function), _agent(task), _asked(task.session)]
+    return dumps([*held, task.version] if task.version else held)
 
 
 def _named(tools: Sequence[Any] | None) -> Any:
@@ -178,12 +178,12 @@ def _asked(session: AnySession | None) -> Any:
     return [session.parent.affinity_id, session.params, session.max_turns]
 
 
-def _agent(runs: Any) -> Any:
-    """An agent's `words`, where its runner has them; else it is another one each time.
+def _agent(task: Task) -> str | None:
+    """An agent is known by its task's version; without one it is another one each time.
 
     What an agent is told is not in its runner's code: a changed one must not read old results.
     """
-    return None if runs is None else getattr(runs, "words", None) or uuid.uuid4().hex
+    return None if task.runs is None or task.version else uuid.uuid4().hex
 
 
 def _code(function: Any) -> Any:

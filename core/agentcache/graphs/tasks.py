@@ -20,7 +20,8 @@ _BY_NAME: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KE
 class Task:
     """One task. `needs` are the tasks and inputs whose values it is given, `after` others that come
     first; `prompt` is a template, `function` a callable instead, `runs` an agent's own way to
-    answer a prompt. `weight` is its expected duration, beside the others'.
+    answer a prompt. `weight` is its expected duration, beside the others'; `version` what its agent
+    or function is known by in a store.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Task:
     retries: int = 0
     timeout_s: float | None = None
     weight: float = 1.0
+    version: str = ""
 
     @property
     def asks(self) -> bool:
