@@ -452,3 +452,54 @@ def test_a_cluster_without_its_extra_names_the_extra(serve, monkeypatch, on) -> 
     with pytest.raises(MissingExtraError, match=r"pip install '\.\[dask\]'"):
         graph.run(on=on)
     assert provider.log == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"timeout_s": "5"}, "timeout_s='5' is no number above 0"),
+        ({"timeout_s": 0}, "timeout_s=0 is no number above 0"),
+        ({"weight": float("nan")}, "weight=nan is no number above 0"),
+        ({"weight": -1}, "weight=-1 is no number"),
+        ({"weight": None}, "weight=None is no number"),
+        ({"version": 3}, "version=3 is no string"),
+        ({"retries": -1}, "retries=-1"),
+    ],
+)
+def test_options_of_tasks_that_cannot_be_had(options, told) -> None:
+    with pytest.raises(GraphError, match=told):
+        TaskGraph().add("a", print, **options)
+
+
+def test_a_generator_has_no_result() -> None:
+    def lines() -> Any:
+        yield 1
+
+    with pytest.raises(GraphError, match="Return a list"):
+        TaskGraph().add("a", lines)
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_function_that_wants_to_exit_ends_its_task_alone(is_async) -> None:
+    def leaves() -> None:
+        sys.exit(3)
+
+    async def leaves_later() -> None:
+        sys.exit(3)
+
+    graph = TaskGraph()
+    graph.add("leaves", leaves_later if is_async else leaves)
+    graph.add("stays", lambda: 1)
+    result = graph.run()
+    assert dict(result) == {"stays": 1}
+    assert r"sys.exit(3)" in str(result.outcomes["leaves"].error)
+
+
+def test_a_graph_that_cannot_run_makes_no_file(tmp_path) -> None:
+    graph = TaskGraph()
+    graph.add("a", lambda b: b, needs=["b"])
+    with pytest.raises(GraphError):
+        graph.run(store=tmp_path / "run.db")
+    with pytest.raises(OptionError, match="on_event=5 cannot be called"):
+        graph.run(on_event=5)
+    assert not list(tmp_path.iterdir())

@@ -3,8 +3,9 @@
 import asyncio
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ from pydantic_core import to_json
 
 from agentcache.asking import AsyncWorker, Worker
 from agentcache.dialects import Json
-from agentcache.errors import OptionError
+from agentcache.errors import OptionError, TaskError
 from agentcache.graphs.budgets import Purse
 from agentcache.graphs.store import Journal
 from agentcache.graphs.tasks import Task
@@ -67,7 +68,8 @@ async def perform(task: Task, values: Mapping[str, Any], till: Till, pool: Execu
     function, arguments = _called(task, values, worker)
     made = function if inspect.iscoroutinefunction(function) else None
     if made is not None:
-        return await made(**arguments)
+        with _exits_contained():
+            return await made(**arguments)
     result = await _in(pool, function, **arguments)
     return await result if inspect.isawaitable(result) else result
 
@@ -78,17 +80,28 @@ def perform_here(task: Task, values: Mapping[str, Any], till: Till) -> Any:
     if task.asks:
         return _made(task, _asking(task, worker)(*_prompt(task, values)))
     function, arguments = _called(task, values, worker)
-    made = function(**arguments)
-    return asyncio.run(_awaited(made)) if inspect.isawaitable(made) else made
+    with _exits_contained():
+        made = function(**arguments)
+        return asyncio.run(_awaited(made)) if inspect.isawaitable(made) else made
 
 
 async def _awaited(made: Awaitable[Any]) -> Any:
     return await made
 
 
+@contextmanager
+def _exits_contained() -> Generator[None]:
+    """What a task calls may want to end the process: it ends the task alone."""
+    try:
+        yield
+    except SystemExit as error:
+        raise TaskError(f"It called sys.exit({error.code!r}).") from error
+
+
 async def _in(pool: Executor, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     def call() -> Any:
-        return function(*args, **kwargs)
+        with _exits_contained():
+            return function(*args, **kwargs)
 
     return await asyncio.get_running_loop().run_in_executor(pool, copy_context().run, call)
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from importlib import import_module
 from importlib.metadata import entry_points
 from os import PathLike
@@ -109,8 +111,14 @@ class TaskGraph:
                 raise GraphError(f"Task {name!r}: {what}={given!r} is a string; pass a list.")
         if not isinstance(retries, int) or retries < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise GraphError(f"Task {name!r}: retries={retries!r} is below 0, or no number.")
-        if timeout_s is not None and not timeout_s > 0:
-            raise GraphError(f"Task {name!r}: timeout_s={timeout_s!r} is no time.")
+        for what, number in (
+            ("timeout_s", 1 if timeout_s is None else timeout_s),
+            ("weight", weight),
+        ):
+            if not _is_positive(number):
+                raise GraphError(f"Task {name!r}: {what}={number!r} is no number above 0.")
+        if not isinstance(version, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise GraphError(f"Task {name!r}: version={version!r} is no string.")
         return self.put(
             Task(
                 name,
@@ -150,6 +158,8 @@ class TaskGraph:
         if inspect.isroutine(work) or (callable(work) and prompt is None and _is_plain(work)):
             if prompt is not None:
                 raise GraphError(f"Task {name!r}: a function is given its needs, and no prompt.")
+            if inspect.isgeneratorfunction(work) or inspect.isasyncgenfunction(work):
+                raise GraphError(f"Task {name!r}: a generator has no result. Return a list.")
             return {"prompt": None, "function": work}
         from agentcache.graphs.agents import runner_of  # noqa: PLC0415 - adapters load when needed
 
@@ -223,22 +233,23 @@ class TaskGraph:
         """Async twin of `run`; cancelled, it stops what runs, and the store keeps what was done."""
         if limit is not None and (not isinstance(limit, int) or limit < 1):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"limit={limit!r}: at least one task runs at a time.")
-        engine = _engine_on(on)
-        kept = store if isinstance(store, RunStore) or store is None else RunStore(store)
-        plan = self._plan(limit or _LIMIT, Purse(Budget.of(budget)), kept)
-        with shown.progress(plan, wanted=progress) as told:
+        if on_event is not None and not callable(on_event):
+            raise OptionError(f"on_event={on_event!r} cannot be called.")
+        engine, purse = _engine_on(on), Purse(Budget.of(budget))
+        self.check()
+        with _opened(store) as kept:
+            plan = self._plan(limit or _LIMIT, purse, kept)
+            with shown.progress(plan, wanted=progress) as told:
 
-            def hear(event: Event, outcome: Outcome | None) -> None:
-                shown.told_to(told, on_event, event, outcome)
+                def hear(event: Event, outcome: Outcome | None) -> None:
+                    shown.told_to(told, on_event, event, outcome)
 
-            board = Board(plan, hear)
-            self._engine = engine
-            try:
-                await engine.run(board, readers_of(self._tasks))
-            finally:
-                self._engine = None
-                if kept is not None and kept is not store:
-                    kept.close()
+                board = Board(plan, hear)
+                self._engine = engine
+                try:
+                    await engine.run(board, readers_of(self._tasks))
+                finally:
+                    self._engine = None
         return self._result(board, engine)
 
     def cancel(self, name: str | None = None) -> None:
@@ -306,6 +317,20 @@ def _weighed(ordered: Sequence[Task], known: Mapping[str, float]) -> list[Task]:
     if not all(task.name in known for task in ordered):
         return list(ordered)
     return [replace(task, weight=max(known[task.name], 1e-6)) for task in ordered]
+
+
+@contextmanager
+def _opened(store: RunStore | str | PathLike[str] | None) -> Generator[RunStore | None]:
+    """The store for what was passed; one that is opened here is closed again."""
+    if store is None or isinstance(store, RunStore):
+        yield store
+    else:
+        with closing(RunStore(store)) as opened:
+            yield opened
+
+
+def _is_positive(number: Any) -> bool:
+    return isinstance(number, int | float) and 0 < number < math.inf
 
 
 def _is_plain(work: Any) -> bool:
