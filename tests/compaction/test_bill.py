@@ -14,8 +14,9 @@ from agentcache.demo.traces import ToolTurn, coding_trace, research_trace, task
 OURS = ("compaction", "compaction, 10% recalled")
 MOVES = {12: 0, 200: 4}
 """Turns of a loop, and how often its head may move."""
-FILL = 8
-"""Recalled results, whole as they are, that fill again what one step has freed."""
+FILL = 3
+"""Recalled results for which the head may move once more: they stay whole, on top of the 200 turns,
+and what is compacted around them frees less at a time."""
 
 models = pytest.mark.parametrize("model", ["gpt-4.1-mini", "gpt-6-luna", "claude-haiku-5-5"])
 loops = pytest.mark.parametrize("turns", MOVES)
